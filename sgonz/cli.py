@@ -1,0 +1,365 @@
+"""The commands: read options, call one function, print. Imports stand inside commands to keep start-up short."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from sgonz import __version__, options
+from sgonz.errors import SgonzError
+
+sweep_options = options.group_of(options.workdir, options.cluster, options.changes)
+look_options = options.group_of(options.workdir, options.sweep_name, options.output)
+act_options = options.group_of(
+    options.workdir, options.sweep_name, options.where, options.limit, options.dry_run
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, package_name="sgonz")
+def sgonz() -> None:
+    """Fine-tune and distil language models: one sweep file, one command.
+
+    Start with: sgonz run demo
+    """
+
+
+def main() -> None:
+    try:
+        sgonz(standalone_mode=False)
+    except click.exceptions.Abort:
+        options.say("stopped")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe left, as `| head` does
+        sys.exit(0)
+    except (SgonzError, OSError, ModuleNotFoundError) as error:
+        options.leave(error)
+
+
+@sgonz.command()
+@click.argument("sweep")
+@sweep_options
+@options.yes
+@options.output
+def run(
+    sweep: str, workdir: str | None, cluster: str | None, changes: tuple[str, ...], yes: bool, output: str
+) -> None:
+    """Run a sweep until it is done; typed again, go on where it stopped.
+
+    SWEEP is a file, or the name of one in jobs/.
+    """
+    from sgonz.commands import running
+
+    sys.exit(running.run(sweep, workdir, cluster, changes, yes=yes, output=output))
+
+
+@sgonz.command()
+@click.argument("sweep")
+@sweep_options
+@options.yes
+@options.output
+def submit(
+    sweep: str, workdir: str | None, cluster: str | None, changes: tuple[str, ...], yes: bool, output: str
+) -> None:
+    """Send what can be sent now and return; `sgonz advance` sends what follows."""
+    from sgonz.commands import running
+
+    running.submit(sweep, workdir, cluster, changes, yes=yes, output=output)
+
+
+@sgonz.command()
+@options.cluster
+@look_options
+def advance(cluster: str | None, workdir: str | None, sweep: str | None, output: str) -> None:
+    """Make one turn: collect what happened, decide, send what is ready. For cron and for jobs."""
+    from sgonz.commands import running
+
+    running.advance(workdir, sweep, cluster, output=output)
+
+
+@sgonz.command()
+@click.argument("sweep")
+@sweep_options
+@options.output
+@click.option("--show", is_flag=True, help="Print the merged sweep file instead.")
+def plan(
+    sweep: str, workdir: str | None, cluster: str | None, changes: tuple[str, ...], output: str, show: bool
+) -> None:
+    """Show what a sweep would run; nothing is written and nothing is sent."""
+    from sgonz.commands import planning
+
+    planning.plan(sweep, workdir, changes, output=output, show=show)
+
+
+@sgonz.command()
+@click.argument("one")
+@click.argument("other")
+@options.workdir
+@options.output
+def diff(one: str, other: str, workdir: str | None, output: str) -> None:
+    """Show which fields make two runs (ids) or two sweeps (files) differ."""
+    from sgonz.commands import planning
+
+    planning.diff(one, other, workdir, output=output)
+
+
+@sgonz.command()
+@look_options
+@options.where
+@click.option("--problems", is_flag=True, help="Event files that were not as they should be, instead.")
+def status(workdir: str | None, sweep: str | None, output: str, where: str | None, problems: bool) -> None:
+    """Show how far a sweep is, who teaches what, and what went wrong."""
+    from sgonz.commands import looking
+
+    looking.status(workdir, sweep, where, problems=problems, output=output)
+
+
+@sgonz.command()
+@options.workdir
+@options.sweep_name
+@options.table_output
+@options.where
+@options.limit
+@click.option("--all", "everything", is_flag=True, help="Every run, not only the selected ones.")
+@click.option("--compare", type=click.Choice(("published",)), help="Test scores beside the published ones.")
+def results(
+    workdir: str | None,
+    sweep: str | None,
+    output: str,
+    where: str | None,
+    limit: int | None,
+    everything: bool,
+    compare: str | None,
+) -> None:
+    """Show scores: the leaderboard, or with --all (and in json and csv) every finished run."""
+    from sgonz.commands import looking
+
+    looking.results(workdir, sweep, where, limit, everything, compare=compare is not None, output=output)
+
+
+@sgonz.command()
+@click.option(
+    "--models", metavar="all|NAME,...", default="all", show_default=True, help="Catalog names, or folders."
+)
+@click.option(
+    "--lengths", metavar="N,...", default="128,256,512", show_default=True, help="Tokens per input."
+)
+@click.option("--batch-sizes", metavar="N,...", default="1", show_default=True, help="Inputs at a time.")
+@click.option(
+    "--device", type=click.Choice(("cpu", "cuda")), help="Time them too; without it nothing is run."
+)
+@click.option(
+    "--repeats", type=click.IntRange(min=2), default=100, show_default=True, help="Timed calls of each."
+)
+@click.option("--reference", metavar="NAME|none", default="beto-cased", show_default=True,
+              help="A model timed in turns with every other.")  # fmt: skip
+@click.option("--protocol", type=click.Choice(("sound", "paper")), default="sound", show_default=True,
+              help="How latencies are taken and filtered.")  # fmt: skip
+@options.output
+def benchmark(
+    models: str, lengths: str, batch_sizes: str, device: str | None, repeats: int, reference: str, protocol: Any,
+    output: str,
+) -> None:  # fmt: skip
+    """Show models' parameters and MACs, from their configurations alone; with --device, their speed.
+
+    Weights are random; the head has 3 labels.
+    """
+    from sgonz.commands import measuring
+
+    measuring.benchmark(
+        models, measuring.sizes("--lengths", lengths), measuring.sizes("--batch-sizes", batch_sizes), device,
+        protocol=protocol, repeats=repeats, reference=reference, output=output,
+    )  # fmt: skip
+
+
+@sgonz.command()
+@act_options
+@click.option("--keep", type=click.Choice(("best", "scores")), help="What stays [the sweep's keep].")
+@options.yes
+@options.output
+def clean(
+    workdir: str | None, sweep: str | None, where: str | None, limit: int | None, dry_run: bool, keep: Any,
+    yes: bool, output: str,
+) -> None:  # fmt: skip
+    """Show weights that nobody will ask for, with their sizes, then ask and remove them; scores stay."""
+    from sgonz.commands import tending
+
+    tending.clean(workdir, sweep, where, limit, keep=keep, dry_run=dry_run, yes=yes, output=output)
+
+
+@sgonz.command()
+@look_options
+@options.where
+def efficiency(workdir: str | None, sweep: str | None, output: str, where: str | None) -> None:
+    """Show what runs asked for beside what they used, and propose smaller requests."""
+    from sgonz.commands import tending
+
+    tending.efficiency(workdir, sweep, where, output=output)
+
+
+@sgonz.command()
+@options.workdir
+@options.output
+def sweeps(workdir: str | None, output: str) -> None:
+    """List the sweeps of a work folder, newest first."""
+    from sgonz.commands import looking
+
+    looking.sweeps(workdir, output=output)
+
+
+@sgonz.command()
+@click.argument("query", required=False)
+@click.option("--param", "parameters", metavar="NAME=VALUE", multiple=True, help="A parameter of the query.")
+@options.workdir
+@options.table_output
+def query(query: str | None, parameters: tuple[str, ...], workdir: str | None, output: str) -> None:
+    """Ask the results database: a named query, or SQL (read-only). Without QUERY, list the named ones."""
+    from sgonz.commands import looking
+
+    looking.query(query, parameters, workdir, output=output)
+
+
+@sgonz.command()
+@click.argument("run_ids", nargs=-1)
+@options.workdir
+@options.sweep_name
+@options.where
+@options.limit
+@click.option(
+    "--lines", "-n", type=click.IntRange(min=1), default=40, show_default=True, help="Last lines of each."
+)
+def logs(
+    run_ids: tuple[str, ...],
+    workdir: str | None,
+    sweep: str | None,
+    where: str | None,
+    limit: int | None,
+    lines: int,
+) -> None:
+    """Print the end of runs' logs; without a choice, of those that failed."""
+    from sgonz.commands import looking
+
+    looking.logs(run_ids, workdir, sweep, where, limit, lines)
+
+
+@sgonz.command()
+@click.argument("run_id")
+@options.workdir
+@options.sweep_name
+@options.output
+def explain(run_id: str, workdir: str | None, sweep: str | None, output: str) -> None:
+    """Say why a run stands where it stands."""
+    from sgonz.commands import looking
+
+    looking.explain(run_id, workdir, sweep, output=output)
+
+
+@sgonz.command()
+@click.argument("run_ids", nargs=-1)
+@act_options
+@options.yes
+def cancel(run_ids: tuple[str, ...], yes: bool, **selection: Any) -> None:
+    """Stop runs; they stay stopped until `run` or `retry`. Without a choice, the whole sweep."""
+    from sgonz.commands import acting
+
+    acting.cancel(run_ids, yes=yes, **selection)
+
+
+@sgonz.command()
+@click.argument("run_ids", nargs=-1)
+@act_options
+def retry(run_ids: tuple[str, ...], **selection: Any) -> None:
+    """Try failed, skipped and cancelled runs again. Without a choice, all of them."""
+    from sgonz.commands import acting
+
+    acting.retry(run_ids, **selection)
+
+
+@sgonz.group()
+def db() -> None:
+    """Care for the results database."""
+
+
+@db.command()
+@options.workdir
+def upgrade(workdir: str | None) -> None:
+    """Bring the database to the tables of this version."""
+    from sgonz.commands import database
+
+    database.upgrade(workdir)
+
+
+@db.command()
+@options.workdir
+@options.output
+def check(workdir: str | None, output: str) -> None:
+    """Look for damage: pages, rows that point nowhere, states that contradict each other."""
+    from sgonz.commands import database
+
+    sys.exit(database.check(workdir, output=output))
+
+
+@db.command()
+@click.argument("target", required=False)
+@options.workdir
+def backup(target: str | None, workdir: str | None) -> None:
+    """Copy an SQLite database whole while others use it: to TARGET, or into backups/ of the work folder."""
+    from sgonz.commands import database
+
+    database.backup(target, workdir)
+
+
+@db.command()
+@click.argument("source")
+@click.argument("target")
+@options.output
+def copy(source: str, target: str, output: str) -> None:
+    """Bring everything from SOURCE to TARGET (files, work folders or postgresql:// URLs) and verify it."""
+    from sgonz.commands import database
+
+    database.copy(source, target, output=output)
+
+
+@db.command()
+@options.workdir
+def rebuild(workdir: str | None) -> None:
+    """Make the database again from coordinator.jsonl, event files and run folders."""
+    from sgonz.commands import database
+
+    database.rebuild(workdir)
+
+
+@sgonz.command("import")
+@click.argument("file")
+@options.workdir
+@click.option("--name", metavar="NAME", help="Sweep that they become [the file's name].")
+@click.option(
+    "--column", "columns", metavar="FIELD=COLUMN", multiple=True, help="A column that is called otherwise."
+)
+@click.option("--teacher", metavar="NAME", help="Teacher of every row, where no column says it.")
+@click.option(
+    "--metric", metavar="NAME", default="f1", show_default=True, help="Name of the validation metric."
+)
+@click.option("--task", type=click.Choice(("classification", "tagging", "qa")), default="classification",
+              show_default=True, help="Of the data sets.")  # fmt: skip
+@options.output
+def import_results(
+    file: str,
+    workdir: str | None,
+    name: str | None,
+    columns: tuple[str, ...],
+    output: str,
+    **given: str | None,
+) -> None:
+    """Take finished results from a CSV file, to be selected and reported like our own."""
+    from sgonz.commands import database
+
+    database.import_results(file, workdir, name=name, columns=columns, given=given, output=output)

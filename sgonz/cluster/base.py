@@ -1,0 +1,69 @@
+"""What the coordinator asks of a cluster, whether that is Slurm or this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from sgonz.errors import SgonzError, UserError
+from sgonz.plan.runs import Outcome
+from sgonz.plan.state import JobRow
+from sgonz.rundir import JobList, Workdir
+
+
+class JobStatus(StrEnum):
+    QUEUED = "QUEUED"  # sent, not started yet
+    RUNNING = "RUNNING"  # its worker lives
+    GONE = "GONE"  # known to have ended, in whatever way
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobReport:
+    """What is known for certain of one job."""
+
+    status: JobStatus
+    outcome: Outcome = Outcome.UNKNOWN  # how it ended, where it is GONE and that is known
+    evidence: str = "the job is gone"
+
+
+class NoAnswer(SgonzError):
+    """The cluster did not answer, so nothing is known and nothing is concluded."""
+
+
+class HeldByQuota(SgonzError):
+    """A limit leaves no room for a submission now; nothing of it was sent."""
+
+
+class SubmissionRefused(UserError):
+    """The cluster does not take a submission as it stands; nothing of it was sent."""
+
+
+class Cluster(Protocol):
+    def free_slots(self, live: Sequence[JobRow]) -> int | None:
+        """How many more jobs can be sent now; None for as many as there are. May raise NoAnswer."""
+
+    def array_limit(self) -> int | None:
+        """The most jobs that one submission can hold; None where there is no such limit. May raise NoAnswer."""
+
+    def submit(self, workdir: Workdir, jobs: JobList) -> list[str]:
+        """Start every element of a submission whose job.json is on disk; one external id per element, in order.
+
+        Raises HeldByQuota or SubmissionRefused when nothing was sent, NoAnswer when that cannot be known.
+        """
+
+    def poll(self, live: Sequence[JobRow]) -> dict[tuple[str, int], JobReport]:
+        """What is known for certain, by (tag, element); a job that nothing is known of is not in it."""
+
+    def remarks(self) -> list[str]:
+        """What people should know of the last looks, once: that there was no answer, say."""
+
+    def cancel(self, jobs: Sequence[JobRow]) -> None:
+        """End these jobs and nothing else; one that has ended already is no error."""
+
+    def find(self, workdir: Workdir, tag: str) -> list[str] | None:
+        """External ids of a submission that was sent under this tag, one per element; None where it was not sent.
+
+        Raises NoAnswer while neither is certain.
+        """

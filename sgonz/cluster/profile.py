@@ -1,0 +1,160 @@
+"""A cluster profile: one TOML file that says how a cluster is used."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from sgonz.errors import SpecError
+from sgonz.plan.runs import Count, NotNegative, Positive
+from sgonz.plan.spec import Table, convert, unknown_key
+from sgonz.resources import shipped
+from sgonz.sweepfile import read_toml
+
+FOLDER = "cluster_configs"
+
+
+class Resource(Table, frozen=True, kw_only=True):
+    """[resources.NAME]: what one job asks for. Their order is the ladder that a run out of memory climbs."""
+
+    partition: str | list[str] | None = None  # a list: alternatives
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gres: str | None = None  # gpu:a100:1
+    nodes: Count = 1
+    cpus: Count = 1
+    memory_gb: Positive | None = None
+    max_memory_gb: Positive | None = None  # how far a run may go up that the host's memory ended
+    max_minutes: Count | None = None
+    exclude: tuple[str, ...] = ()  # nodes
+    sbatch: tuple[str, ...] = ()  # anything else that the site wants, as written on sbatch's command line
+    engine: Literal["torch", "deepspeed"] = "torch"
+    deepspeed: str | None = None  # configuration file, where the engine is deepspeed
+
+
+class Profile(Table, frozen=True, kw_only=True):
+    """A whole profile."""
+
+    name: str  # of the file
+    scheduler: Literal["local", "slurm"]
+    slots: Count = 1  # jobs at a time on this machine (local only)
+    workdir: str | None = None
+    database: str | None = None  # URL; a file in the work folder where it is not given
+    # For the scheduler's commands and for jobs; $NAME, ${NAME} and ${NAME:-otherwise} are filled in.
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    setup: tuple[str, ...] = ()  # shell lines before the worker starts
+    target_minutes: Positive = 120.0  # how long a packed job should last
+    runs_per_gpu: Count = 1
+    runs_per_job: Count | None = None  # None: as many as fill target_minutes
+    linger_seconds: NotNegative = 0.0  # how long a job that is done waits for more runs before it leaves
+    requests_per_minute: Positive = 4.0  # to the scheduler's controller
+    macs_per_second: Positive = 2e10  # of one job, for predictions until something has been measured
+    resources: dict[str, Resource] = msgspec.field(default_factory=dict)
+    assign: dict[str, str] = msgspec.field(
+        default_factory=dict
+    )  # model -> resource; `default` for the others
+
+    def resource_for(self, model: str) -> tuple[str, Resource]:
+        """Name and values of the resource class that a model's runs start in."""
+        name = self.assign.get(model) or self.assign.get("default") or next(iter(self.resources), "default")
+        return name, self.resources.get(name, Resource())
+
+    @property
+    def expanded_environment(self) -> dict[str, str]:
+        """What `environment` means for whoever asks."""
+        return {name: _with_variables(value) for name, value in self.environment.items()}
+
+
+def load_profile(name_or_file: str) -> Profile:
+    """Read a profile by name (./cluster_configs first, then those that ship with sgonz) or by path.
+
+    Raises SpecError: no such profile, not TOML, unknown key, wrong type, a resource that is not defined.
+    """
+    path = _find(name_or_file)
+    table = read_toml(path)
+    source = str(path)
+    if "name" in table:
+        raise unknown_key("name", [field for field in Profile.__struct_fields__ if field != "name"], source)
+    for name, entry in _tables(table, "resources").items():  # one by one, so that errors carry the name
+        convert(entry, Resource, source, f"resources.{name}")
+    profile: Profile = convert({**table, "name": path.stem}, Profile, source)
+    _check(profile, table, source)
+    return msgspec.structs.replace(profile, workdir=_expanded(profile.workdir))
+
+
+def profile_names() -> list[str]:
+    """Every profile that can be asked for by name here."""
+    return sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")})
+
+
+def _folders() -> tuple[Path, Path]:
+    return Path(FOLDER), shipped(FOLDER)
+
+
+def _find(name_or_file: str) -> Path:
+    if name_or_file.endswith(".toml") or os.sep in name_or_file:
+        return Path(name_or_file).expanduser()
+    for folder in _folders():
+        if (path := folder / f"{name_or_file}.toml").is_file():
+            return path
+    names = profile_names()
+    near = difflib.get_close_matches(name_or_file, names, n=1)
+    guess = f"; did you mean {near[0]}?" if near else ""
+    raise SpecError(
+        f"there is no cluster profile {name_or_file}{guess}",
+        hint=f"Profiles: {', '.join(names)}. A file of your own is given by its path.",
+    )
+
+
+def _tables(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = table.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _check(profile: Profile, table: Mapping[str, Any], source: str) -> None:
+    """What types alone cannot say."""
+    if profile.scheduler == "slurm" and "slots" in table:
+        raise SpecError(
+            f'{source}: slots is for scheduler = "local"', hint="Slurm decides how many jobs run."
+        )
+    names = list(profile.resources)
+    for model, resource in profile.assign.items():
+        if resource not in names:
+            near = difflib.get_close_matches(resource, names, n=1)
+            guess = f"; did you mean {near[0]}?" if near else ""
+            raise SpecError(
+                f"{source}: assign.{model}: there is no resources.{resource}{guess}",
+                hint=f"Defined: {', '.join(names) or 'none'}.",
+            )
+    if len(names) > 1 and "default" not in profile.assign:
+        raise SpecError(
+            f"{source}: assign.default is missing", hint=f"Say which one runs start in: {', '.join(names)}."
+        )
+    for name, asked in profile.resources.items():
+        if (asked.engine == "deepspeed") != (asked.deepspeed is not None):
+            raise SpecError(
+                f'{source}: resources.{name}: engine = "deepspeed" and deepspeed = FILE go together',
+                hint="Give both or neither.",
+            )
+
+
+def _with_variables(text: str) -> str:
+    """$NAME, ${NAME} and ${NAME:-otherwise} as a shell has them; UID is there even where nobody exported it."""
+    known = {"UID": str(os.getuid()), **os.environ}
+    pattern = r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})"
+    return re.sub(
+        pattern,
+        lambda found: known.get(found[1] or found[2], "") or _with_variables(found[3] or ""),
+        text,
+    )
+
+
+def _expanded(workdir: str | None) -> str | None:
+    return os.path.expandvars(os.path.expanduser(workdir)) if workdir else workdir

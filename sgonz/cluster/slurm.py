@@ -1,0 +1,272 @@
+"""Slurm as a cluster: arrays through submitit, one squeue and at most one sacct for a look at everything."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import msgspec
+
+from sgonz.cluster.base import HeldByQuota, JobReport, JobStatus, NoAnswer, SubmissionRefused
+from sgonz.cluster.profile import Profile
+from sgonz.cluster.slurm_limits import Limits, limits_without_accounting, read_limits
+from sgonz.cluster.slurm_requests import COMMAND_SECONDS, Requests
+from sgonz.cluster.slurm_words import (
+    SACCT_FORMAT,
+    SQUEUE_FORMAT,
+    Line,
+    fold,
+    is_quota,
+    is_silence,
+    read_sacct,
+    read_squeue,
+)
+from sgonz.plan.runs import Outcome
+from sgonz.plan.state import JobRow
+from sgonz.rundir import JobList, Workdir, write_atomic
+
+WORKER = "sgonz.train.worker"
+EXTERNAL_ID = re.compile(r"(\d+)_(\d+)")
+HELD_SECONDS = 60.0  # after a refusal for quota, before another submission is tried
+VANISHED_SECONDS = 300.0  # Slurm's own memory of ended jobs, and time for its accounting to catch up
+SETTLED_SECONDS = COMMAND_SECONDS + 10.0  # after which an sbatch that was begun has arrived, or never will
+
+
+class SlurmCluster:
+    """Jobs as Slurm array tasks. Holds what was last heard, and counts what it asks."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        python: str = sys.executable,
+        *,
+        held_seconds: float = HELD_SECONDS,
+        vanished_seconds: float = VANISHED_SECONDS,
+        settled_seconds: float = SETTLED_SECONDS,
+        first_pause: float = 5.0,
+    ) -> None:
+        self._profile = profile
+        self._python = python
+        self._held_seconds = held_seconds
+        self._vanished_seconds = vanished_seconds
+        self._settled_seconds = settled_seconds
+        self._held_until = 0.0
+        self._limits: Limits | None = None
+        self._listing: list[Line] | None = None
+        self._remarks: list[str] = []
+        self.requests = Requests(
+            profile.requests_per_minute, profile.expanded_environment, first_pause=first_pause
+        )
+
+    def free_slots(self, live: Sequence[JobRow]) -> int | None:
+        """Room under every limit on a user's jobs; the user's other jobs count too."""
+        if time.monotonic() < self._held_until:
+            return 0
+        rules = self._known_limits().rules(self._profile)
+        if not rules:
+            return None
+        if self._listing is None or (not live and self.requests.may_look):  # else a poll has just looked
+            self._listing = self._list()
+        mine = {key for job in live if (key := _key(job)) is not None}
+        return min(rule.room(mine, self._listing) for rule in rules)
+
+    def array_limit(self) -> int:
+        return self._known_limits().array
+
+    def submit(self, workdir: Workdir, jobs: JobList) -> list[str]:
+        """Send every element of job.json as one array named by its tag; JOBID_INDEX of each."""
+        from sgonz.cluster.slurm_executor import ArrayExecutor  # submitit: 0.1 s, and only here
+
+        self.requests.keep_in(workdir.root)
+        folder = workdir.job(jobs.tag).absolute()
+        if not (folder / "job.json").exists():
+            write_atomic(folder / "job.json", msgspec.json.encode(jobs))
+        _, resource = self._profile.resource_for("default")
+        if jobs.resource is not None:
+            resource = self._profile.resources[jobs.resource]
+        if jobs.memory_gb is not None:
+            resource = msgspec.structs.replace(resource, memory_gb=jobs.memory_gb)
+        executor = ArrayExecutor(
+            folder,
+            tag=jobs.tag,
+            elements=len(jobs.elements),
+            worker=[self._python, "-u", "-m", WORKER, str(folder)],
+            setup=self._profile.setup,
+            resource=resource,
+            send=self._sbatch,
+        )
+        array = executor.start()
+        return [f"{array}_{element}" for element in range(len(jobs.elements))]
+
+    def _sbatch(self, command: Sequence[str]) -> str:
+        result = self.requests.run(command)
+        if result.returncode == 0:
+            return result.stdout
+        said = result.stderr.strip()
+        if is_quota(said):
+            self._held_until = time.monotonic() + self._held_seconds
+            raise HeldByQuota(f"held by quota: {' '.join(said.split())[:300]}")
+        if is_silence(said):
+            raise self.requests.silent("sbatch", f"had no answer: {said.splitlines()[-1]}")
+        raise SubmissionRefused(
+            f"Slurm does not take jobs of cluster profile {self._profile.name}: {said[:500]}",
+            hint=f"Change what it asks for; sent was: {command[-1]}",
+        )
+
+    def poll(self, live: Sequence[JobRow]) -> dict[tuple[str, int], JobReport]:
+        """What one squeue says and, of jobs that it does not know any more, one sacct.
+
+        Nothing while the request budget is used up: then nothing is asked and nothing concluded.
+        """
+        keys = {(job.tag, job.element): (key, job) for job in live if (key := _key(job)) is not None}
+        if not keys or not self.requests.may_look:
+            return {}
+        try:
+            self._listing = self._list()
+        except NoAnswer as silence:
+            self._remarks.append(silence.message)
+            return {}
+        listed = _by_key(self._listing, (key for key, _ in keys.values()))
+        reports = {name: line.report for name, (key, _) in keys.items() if (line := listed.get(key))}
+        held = Counter(line.reason for line in listed.values() if line.is_held)
+        self._remarks += [
+            f"{count} jobs are held in Slurm ({reason}); scontrol release lets them go"
+            for reason, count in held.items()
+        ]
+        unlisted = {name: known for name, known in keys.items() if name not in reports}
+        reports |= self._of_unlisted(unlisted)
+        return {name: report for name, report in reports.items() if report is not None}
+
+    def _of_unlisted(
+        self, unlisted: Mapping[tuple[str, int], tuple[tuple[int, int], JobRow]]
+    ) -> dict[tuple[str, int], JobReport | None]:
+        """Jobs that squeue, which did answer, does not know."""
+        reports: dict[tuple[str, int], JobReport | None] = {
+            name: JobReport(status=JobStatus.GONE, evidence="its worker said that it leaves, and it left squeue")
+            for name, (_, job) in unlisted.items()
+            if job.ended
+        }  # fmt: skip
+        asked = {name: key for name, (key, _) in unlisted.items() if name not in reports}
+        try:
+            known = self._accounted(asked.values())
+        except NoAnswer as silence:
+            self._remarks.append(silence.message)
+            return reports
+        for name, key in asked.items():
+            line = known.get(key)
+            report = line.report if line is not None and line.is_over else self._vanished(key)
+            reports[name] = report
+        self._remember_missing([key for name, key in asked.items() if reports[name] is None])
+        return reports
+
+    def _accounted(self, keys: Collection[tuple[int, int]]) -> dict[tuple[int, int], Line]:
+        if not keys or not self._known_limits().accounting:
+            return {}
+        arrays = ",".join(str(array) for array in sorted({array for array, _ in keys}))
+        answer = self.requests.ask("sacct", "-X", "-n", "-P", "-j", arrays, "-o", SACCT_FORMAT)
+        return _by_key(read_sacct(answer), keys)
+
+    def _vanished(self, key: tuple[int, int]) -> JobReport | None:
+        """A job that both have not known for long enough; None before that."""
+        since = self.requests.notes.missing.get(f"{key[0]}_{key[1]}")
+        if since is None or time.time() - since < self._vanished_seconds:
+            return None
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
+        return JobReport(
+            status=JobStatus.GONE,
+            outcome=Outcome.UNKNOWN,
+            evidence=f"neither squeue nor sacct has known it since {when}",
+        )
+
+    def _remember_missing(self, keys: Iterable[tuple[int, int]]) -> None:
+        before = self.requests.notes.missing
+        now = time.time()
+        names = [f"{array}_{index}" for array, index in keys]
+        missing = {name: before.get(name, now) for name in names}
+        if missing != before:
+            self.requests.notes.missing = missing
+            self.requests.save()
+
+    def remarks(self) -> list[str]:
+        said, self._remarks = self._remarks, []
+        return said
+
+    def cancel(self, jobs: Sequence[JobRow]) -> None:
+        """scancel by job id; what has ended already is passed over."""
+        arrays: dict[int, list[int]] = {}
+        for job in jobs:
+            if (key := _key(job)) is not None:
+                arrays.setdefault(key[0], []).append(key[1])
+        if not arrays:
+            return
+        ids = [f"{array}_[{fold(indices)}]" for array, indices in arrays.items()]
+        result = self.requests.run(["scancel", "--quiet", *ids])
+        if result.returncode and is_silence(result.stderr):
+            raise self.requests.silent("scancel", f"had no answer: {result.stderr.strip()}")
+
+    def find(self, workdir: Workdir, tag: str) -> list[str] | None:
+        """Look a submission up by its tag, in squeue and then in sacct.
+
+        Not sent is certain only when both answered and an sbatch begun by a dead coordinator has had time to arrive.
+        """
+        self.requests.keep_in(workdir.root)
+        job_file = workdir.job(tag) / "job.json"
+        try:
+            elements = len(msgspec.json.decode(job_file.read_bytes(), type=JobList).elements)
+            began = job_file.stat().st_mtime
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None  # written before anything is sent
+        user = ("--user", str(os.getuid()))
+        queued = self.requests.ask("squeue", "-h", *user, "--states=all", "--name", tag, "-o", SQUEUE_FORMAT)
+        lines = read_squeue(queued)
+        if not lines and self._known_limits().accounting:
+            since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(began - 3600.0))
+            past = self.requests.ask(
+                "sacct", "-X", "-n", "-P", *user, "--name", tag, "-S", since, "-o", SACCT_FORMAT
+            )
+            lines = read_sacct(past)
+        if lines:
+            array = min(line.array for line in lines)
+            return [f"{array}_{element}" for element in range(elements)]
+        if time.time() - began < self._settled_seconds:
+            raise NoAnswer(f"{tag} may still be on its way to Slurm; looked up again in a while")
+        return None
+
+    def _list(self) -> list[Line]:
+        """All of this user's jobs that the controller remembers, folded, ended ones included."""
+        return read_squeue(
+            self.requests.ask("squeue", "-h", "--user", str(os.getuid()), "--states=all", "-o", SQUEUE_FORMAT)
+        )
+
+    def _known_limits(self) -> Limits:
+        """Read once per process; again next time where the accounting did not answer."""
+        if self._limits is not None:
+            return self._limits
+        try:
+            self._limits = read_limits(self.requests)
+        except NoAnswer:
+            return limits_without_accounting(self.requests)
+        return self._limits
+
+
+def _key(job: JobRow) -> tuple[int, int] | None:
+    """Array and index of a job; None where it was not sent yet, or not to Slurm."""
+    found = EXTERNAL_ID.fullmatch(job.external_id or "")
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _by_key(lines: Sequence[Line], wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Line]:
+    """The line of every wanted job; one that stands for a whole array speaks for what no other line names."""
+    named: dict[tuple[int, int], Line] = {}
+    whole: dict[int, Line] = {}
+    for line in lines:
+        if line.indices is None:
+            whole[line.array] = line
+        else:
+            named |= {(line.array, index): line for index in line.indices}
+    found = {key: named.get(key) or whole.get(key[0]) for key in wanted}
+    return {key: line for key, line in found.items() if line is not None}

@@ -1,0 +1,131 @@
+"""The limits that a cluster sets, read from it: array size, and how many jobs a user may have in it."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+
+from sgonz.cluster.profile import Profile, Resource
+from sgonz.cluster.slurm_requests import Requests
+from sgonz.cluster.slurm_words import Line
+
+Key = tuple[int, int]  # array and index of a job
+
+
+class Association(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user may do under one account."""
+
+    account: str
+    default_qos: str
+    most: int | None  # jobs in the cluster, started or not
+
+
+class Qos(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    most: int | None  # jobs of one user
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one cluster for one user."""
+
+    array: int  # jobs in one submission
+    accounting: bool  # whether sacct can be asked
+    default_account: str = ""
+    associations: tuple[Association, ...] = ()
+    qos: tuple[Qos, ...] = ()
+    partition_qos: dict[str, str] = {}
+
+    def rules(self, profile: Profile) -> set[Rule]:
+        """Every rule that a resource class of the profile falls under."""
+        resources = list(profile.resources.values()) or [Resource()]
+        return {rule for resource in resources for rule in self._rules_for(resource)}
+
+    def _rules_for(self, resource: Resource) -> Iterable[Rule]:
+        account = resource.account or self.default_account
+        own = next((each for each in self.associations if each.account == account), None)
+        if own is not None and own.most is not None:
+            yield Rule(account=account, most=own.most)
+        partitions = [resource.partition] if isinstance(resource.partition, str) else resource.partition or []
+        asked = resource.qos or (own.default_qos if own else "")
+        for name in {asked, *(self.partition_qos.get(each, "") for each in partitions)} - {""}:
+            found = next((each for each in self.qos if each.name == name), None)
+            if found is not None and found.most is not None:
+                yield Rule(qos=name if name == asked else "", most=found.most)
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """At most so many jobs of this user, of those under an account or QOS where one is named."""
+
+    most: int
+    account: str = ""
+    qos: str = ""
+
+    def room(self, mine: Collection[Key], lines: Sequence[Line]) -> int:
+        """How many more; jobs of ours that the listing does not have (yet, or any more) still count."""
+        others = sum(self._others(line, mine) for line in lines if not line.is_over)
+        return max(0, self.most - len(mine) - others)
+
+    def _others(self, line: Line, mine: Collection[Key]) -> int:
+        if (self.account and line.account != self.account) or (self.qos and line.qos != self.qos):
+            return 0
+        if line.indices is None:
+            return int((line.array, 0) not in mine)
+        return sum((line.array, index) not in mine for index in line.indices)
+
+
+def read_limits(requests: Requests) -> Limits:
+    """Ask Slurm. Raises NoAnswer when it is silent; where only the accounting is, what it would say is left out."""
+    config = _settings(requests.ask("scontrol", "show", "config"))
+    largest = min(int(config.get("MaxArraySize", "1001")), int(config.get("MaxJobCount", "10000")))
+    accounting = "slurmdbd" in config.get("AccountingStorageType", "")
+    bare = Limits(array=max(1, largest), accounting=accounting)
+    if "limits" not in config.get("AccountingStorageEnforce", "").lower():
+        return bare
+    user = getpass.getuser()
+    show = ("sacctmgr", "-n", "-P", "show")
+    associations = requests.ask(
+        *show, "association", "where", f"user={user}", "format=Account,DefaultQOS,QOS,MaxSubmitJobs"
+    )
+    return msgspec.structs.replace(
+        bare,
+        default_account=requests.ask(*show, "user", user, "format=DefaultAccount").strip(),
+        associations=tuple(_association(line) for line in associations.splitlines() if line.count("|") == 3),
+        qos=tuple(
+            Qos(name=name, most=_number(most))
+            for name, _, most in (
+                line.partition("|") for line in requests.ask(*show, "qos", "format=Name,MaxSubmitJobsPU").splitlines()
+            )
+        ),
+        partition_qos=_partition_qos(requests.ask("scontrol", "show", "partition", "--oneliner")),
+    )  # fmt: skip
+
+
+def limits_without_accounting(requests: Requests) -> Limits:
+    """What the controller alone says, while the accounting does not answer."""
+    config = _settings(requests.ask("scontrol", "show", "config"))
+    return Limits(array=max(1, int(config.get("MaxArraySize", "1001"))), accounting=True)
+
+
+def _association(line: str) -> Association:
+    account, default_qos, allowed, most = line.split("|")
+    first = allowed.split(",")
+    # Without a default, Slurm takes `normal` where that is allowed.
+    default = default_qos or ("normal" if "normal" in first else first[0])
+    return Association(account=account, default_qos=default, most=_number(most))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdigit() else None
+
+
+def _settings(text: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _partition_qos(text: str) -> dict[str, str]:
+    found = re.findall(r"^PartitionName=(\S+).*?\sQoS=(\S+)", text, re.MULTILINE)
+    return {name: qos for name, qos in found if qos != "N/A"}

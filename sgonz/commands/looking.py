@@ -1,0 +1,223 @@
+"""status, results, sweeps, query, logs, explain: commands that read and change nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from sgonz import answers, climbing, costs, options, standing
+from sgonz.commands.planning import find_run, show
+from sgonz.coordinator import Coordinator, closing, look
+from sgonz.errors import SpecError
+from sgonz.opening import open_existing, reopen
+from sgonz.plan.runs import State
+from sgonz.plan.state import RunRow
+from sgonz.plan.where import parse
+from sgonz.planned import workdir_of
+from sgonz.store.rows import BenchmarkRow
+
+RESULT_COLUMNS = ("run_id", "kind", "dataset", "model", "teacher", "protocol", "seed", "learning_rate", "batch_size", "epochs",
+                  "best_epoch", "validation_loss", "validation", "test", "selected", "selected_by_metric", "state", "flags")  # fmt: skip
+
+
+def chosen(
+    rows: Sequence[RunRow], where: str | None, run_ids: Sequence[str] = (), limit: int | None = None
+) -> list[RunRow]:
+    """The rows that a selector and ids (or their first digits) choose."""
+    wanted = parse(where) if where else None
+    found = [row for row in rows if wanted is None or wanted(row)]
+    for name in run_ids:
+        find_run([row.run_id for row in rows], name)
+    if run_ids:
+        found = [row for row in found if row.run_id.startswith(tuple(run_ids))]
+    return found[:limit]
+
+
+def status(
+    workdir: str | None, sweep: str | None, where: str | None, *, problems: bool = False, output: str
+) -> None:
+    if problems:
+        from sgonz.commands import database
+
+        with open_existing(workdir_of(workdir), read_only=True) as store:
+            database.problems(workdir_of(workdir), store, output=output)
+        return
+    at = reopen(workdir_of(workdir), sweep)
+    with closing(at):
+        kept = None if where else standing.found(at.store, at.sweep_id, time.time())
+        if kept is None:
+            rows, decision = look(at)
+            answer = answers.status(
+                at.sweep,
+                chosen(rows, where),
+                decision,
+                climbing.steps(costs.read(at.workdir), at.profile, rows),
+            )
+        else:
+            answer = standing.answer(kept)
+    if output == "table":
+        from sgonz.view.tables import show_status
+
+        show_status(answer)
+    elif output == "json":
+        options.print_json(answer)
+    else:
+        flat = [
+            {"dataset": name, **facts["runs"], "teacher": facts["teacher"]}
+            for name, facts in answer["datasets"].items()
+        ]
+        options.print_rows(flat, output, ("dataset", "teacher", *State))
+
+
+def results(
+    workdir: str | None,
+    sweep: str | None,
+    where: str | None,
+    limit: int | None,
+    everything: bool,
+    *,
+    compare: bool = False,
+    output: str,
+) -> None:
+    at = reopen(workdir_of(workdir), sweep)
+    with closing(at):
+        rows, _ = look(at)
+        notes = {row.run_id: row.notes for row in at.store.results(at.sweep_id) if row.notes}
+        measured = at.store.benchmarks() if compare else []
+        found = answers.results(rows, _metrics(at), notes)
+        ids = {row.run_id for row in chosen(rows, where)}
+    found = [row for row in found if row["run_id"] in ids][:limit]
+    if compare:
+        _compare(at, found, measured, output)
+        return
+    if output != "table":
+        options.print_rows(found, output, RESULT_COLUMNS)
+        return
+    from sgonz.view.tables import show_leaderboard, show_results
+
+    if everything or where:
+        show_results(found)
+    else:
+        show_leaderboard(answers.leaderboard(found))
+
+
+def _compare(
+    at: Coordinator, found: Sequence[dict[str, Any]], measured: Sequence[BenchmarkRow], output: str
+) -> None:
+    """Ours beside the published numbers: every score, then every model's Score and Speedup."""
+    from sgonz import comparison
+    from sgonz.architectures import architectures_of
+
+    published_as = {name: dataset.catalog for name, dataset in at.sources.datasets.items()}
+    speeds = comparison.per_second(measured)
+    compared = comparison.compare(found, published_as, architectures_of(at.sources.models), speeds)
+    if output == "json":
+        options.print_json(compared)
+        return
+    if output == "csv":  # one table: a file of two could not be read
+        options.print_rows(comparison.flat(compared), output, comparison.COLUMNS)
+        return
+    if output == "markdown":
+        options.print_rows(_to_print(compared["results"]), output, comparison.COLUMNS)
+        click.echo()
+        options.print_rows(_to_print(compared["summary"]), output, comparison.SUMMARY)
+        return
+    from sgonz.view.published import show_comparison
+
+    show_comparison(compared)
+
+
+def _to_print(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {name: f"{value:.2f}" if isinstance(value, float) else value for name, value in row.items()}
+        for row in rows
+    ]
+
+
+def sweeps(workdir: str | None, *, output: str) -> None:
+    with open_existing(workdir_of(workdir), read_only=True) as store:
+        listed = [
+            {"name": sweep.name, "created": time.strftime("%Y-%m-%d %H:%M", time.localtime(sweep.created)),
+             "cluster": sweep.cluster, "runs": sweep.runs, "states": dict(sweep.states)}
+            for sweep in store.sweeps()
+        ]  # fmt: skip
+    show(listed, output, ("name", "created", "cluster", "runs", "states"))
+
+
+def query(text: str | None, parameters: Sequence[str], workdir: str | None, *, output: str) -> None:
+    if text is None:
+        from sgonz.store.query import named_queries
+
+        rows = [{"query": name, "answers": meaning} for name, meaning in named_queries().items()]
+        show(rows, output, ("query", "answers"))
+        return
+    pairs = dict(_pair(parameter) for parameter in parameters)
+    with open_existing(workdir_of(workdir), read_only=True) as store:
+        columns, values = store.query(text, pairs)
+    show([dict(zip(columns, row, strict=True)) for row in values], output, columns)
+
+
+def _pair(parameter: str) -> tuple[str, Any]:
+    name, equals, value = parameter.partition("=")
+    if not equals:
+        raise SpecError(f"--param {parameter}: expected NAME=VALUE")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value
+
+
+def logs(
+    run_ids: Sequence[str],
+    workdir: str | None,
+    sweep: str | None,
+    where: str | None,
+    limit: int | None,
+    lines: int,
+) -> None:
+    at = reopen(workdir_of(workdir), sweep)
+    with closing(at):
+        rows, _ = look(at)
+    found = chosen(rows, where, run_ids, limit)
+    if not run_ids and not where:
+        found = [row for row in found if row.state is State.FAILED][: limit or 5]
+        if not found:
+            options.say("no run failed; name one, or choose with --where")
+    for row in found:
+        path = at.workdir.run(row.run_id).log
+        click.echo(f"== {row.run_id}  {row.kind}  {row.dataset}  {row.model}  {row.state}  {path}")
+        click.echo(_tail(path, lines))
+
+
+def _tail(path: Any, lines: int) -> str:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - 400 * lines))
+            return "\n".join(stream.read().decode(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return "(no log yet)"
+
+
+def explain(run_id: str, workdir: str | None, sweep: str | None, *, output: str) -> None:
+    at = reopen(workdir_of(workdir), sweep)
+    with closing(at):
+        rows, decision = look(at)
+        row = chosen(rows, None, [run_id])[0]
+        answer = {
+            "run_id": row.run_id, "kind": row.kind, "dataset": row.dataset, "model": row.model, "state": row.state,
+            "reason": decision.waiting.get(row.run_id) or row.reason, "needs": list(row.needs), "attempts": row.attempts,
+            "failures": row.failures, "last_failure": row.signature, "job": row.tag, "folder": str(at.workdir.run(row.run_id).root),
+        }  # fmt: skip
+    if output == "json":
+        options.print_json(answer)
+    else:
+        show([{"field": name, "value": value} for name, value in answer.items()], output, ("field", "value"))
+
+
+def _metrics(at: Coordinator) -> dict[str, str]:
+    return {name: dataset.metric for name, dataset in at.sources.datasets.items()}

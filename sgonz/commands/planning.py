@@ -1,0 +1,146 @@
+"""plan and diff: commands that only think."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sgonz import options
+from sgonz.errors import SpecError
+from sgonz.plan.estimate import first_guess
+from sgonz.plan.expand import count_runs
+from sgonz.plan.ids import difference
+from sgonz.plan.runs import Kind, RunSpec
+from sgonz.plan.state import RunRow
+from sgonz.planned import Planned, plan_sweep, read_sweep, workdir_of
+from sgonz.rundir import Workdir
+from sgonz.sweepfile import dump
+from sgonz.workloads import workloads_of
+
+A100_MACS_PER_SECOND = 4e13  # what fine-tuning in bf16 sustains on one A100: about a quarter of its peak
+
+
+def plan(name: str, workdir: str | None, changes: Sequence[str], *, output: str, show: bool) -> None:
+    if show:
+        _, table, _ = read_sweep(name, changes)
+        click.echo(dump(table), nl=False)
+        return
+    folder = workdir_of(workdir)
+    answer = plan_answer(plan_sweep(name, changes, folder), folder)
+    if output == "json":
+        options.print_json(answer)
+    elif output == "table":
+        from sgonz.view.tables import show_plan
+
+        show_plan(answer)
+    else:
+        options.print_rows(answer["matrix"], output, ("dataset", "model", "runs"))
+
+
+def plan_answer(planned: Planned, folder: Workdir) -> dict[str, Any]:
+    """What the sweep would run: counts by kind, the matrix, a first estimate, what is missing."""
+    sweep, runs = planned.sweep, planned.runs
+    counts = count_runs(sweep, runs)
+    cells = Counter((run.dataset.name, run.model.name) for run in runs if run.kind is Kind.FINETUNE)
+    guess = first_guess(workloads_of(sweep, planned.resolution.sources), A100_MACS_PER_SECOND)
+    seconds = sum(guess(_as_row(run)) for run in runs)
+    return {
+        "sweep": sweep.name,
+        "protocol": sweep.protocol,
+        "runs": {**counts, "total": sum(counts.values())},
+        "new": sum(
+            not folder.run(run.run_id).spec.exists() for run in runs
+        ),  # of those that are planned at once: fine-tuning, benchmarks
+        "datasets": sweep.dataset_names,
+        "models": list(sweep.finetune.models),
+        "students": list(sweep.distill.models) if sweep.distill else [],
+        "predicted_hours": round(seconds / 3600, 2),
+        "estimated_by": "model size and text on an A100, fine-tuning only; no run has been measured yet",
+        "matrix": [
+            {"dataset": dataset, "model": model, "runs": size} for (dataset, model), size in cells.items()
+        ],
+        "warnings": [*planned.resolution.missing, *_unmeasured(planned)],
+    }
+
+
+def _unmeasured(planned: Planned) -> list[str]:
+    """Models that the sweep would benchmark if anything but their hub knew their architecture."""
+    if planned.sweep.benchmark is None:
+        return []
+    measured = {run.model.name for run in planned.runs if run.kind is Kind.BENCHMARK}
+    models = planned.resolution.sources.models.values()
+    names = [model.name for model in models if model.name not in measured and not model.path]
+    return [f"benchmark: the architecture of {name} is not known here; it is not measured" for name in names]
+
+
+def _as_row(run: RunSpec) -> RunRow:
+    return RunRow(
+        run_id=run.run_id,
+        kind=run.kind,
+        dataset=run.dataset.name,
+        model=run.model.name,
+        epochs=run.settings.epochs,
+    )
+
+
+def diff(one: str, other: str, workdir: str | None, *, output: str) -> None:
+    """Two run ids of a work folder, or two sweep files."""
+    if _is_file(one) or _is_file(other):
+        left, right = (_described(name, workdir) for name in (one, other))
+        rows = [
+            {"run": key, one: key in left, other: key in right}
+            for key in [*left, *right]
+            if (key in left) != (key in right)
+        ]
+        columns: tuple[str, ...] = ("run", one, other)
+    else:
+        from sgonz.opening import open_existing
+
+        with open_existing(workdir_of(workdir), read_only=True) as store:
+            ids = [row.run_id for row in store.snapshot()]
+            first, second = (store.spec(find_run(ids, name)) for name in (one, other))
+        rows = [{"field": name, one: a, other: b} for name, (a, b) in difference(first, second).items()]
+        columns = ("field", one, other)
+    show(rows, output, columns)
+
+
+def find_run(run_ids: Sequence[str], name: str) -> str:
+    """The one run whose id starts with `name`."""
+    found = [run_id for run_id in run_ids if run_id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    problem = "no run" if not found else f"{len(found)} runs"
+    raise SpecError(
+        f"{problem} whose id starts with {name!r}", hint="`sgonz results --all` lists runs with their ids."
+    )
+
+
+def show(
+    rows: Sequence[dict[str, Any]], output: str, columns: Sequence[str], title: str | None = None
+) -> None:
+    if output == "table":
+        from sgonz.view.tables import show_rows
+
+        show_rows(columns, rows, title=title)
+    else:
+        options.print_rows(rows, output, columns)
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).is_file() or name.endswith(".toml")
+
+
+def _described(name: str, workdir: str | None) -> dict[str, RunSpec]:
+    """A sweep's runs by a line that says what each is."""
+    runs = plan_sweep(name, (), workdir_of(workdir)).runs
+    return {
+        f"{run.kind} {run.model.name} ({run.run_id})"
+        if run.kind is Kind.BENCHMARK
+        else f"{run.dataset.name} {run.model.name} lr {run.settings.learning_rate:g} batch {run.settings.batch_size} "
+        f"epochs {run.settings.epochs} seed {run.seed} ({run.run_id})": run
+        for run in runs
+    }

@@ -1,0 +1,160 @@
+"""run, submit, advance: commands that make turns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from sgonz import answers, options
+from sgonz.checks import check_datasets
+from sgonz.cluster.profile import Profile, load_profile
+from sgonz.control import add_grid, stop_local_jobs
+from sgonz.coordinator import Coordinator, Turn, closing, dismiss, turn
+from sgonz.errors import StoreSilent
+from sgonz.opening import DEFAULT_CLUSTER, reopen, start
+from sgonz.plan.runs import State
+from sgonz.planned import Planned, plan_sweep, require_sources, workdir_of
+from sgonz.rundir import Workdir
+from sgonz.sources import sample_folder
+
+ASK_FROM = 100  # jobs that others share: more than this is asked about
+LOCAL_SECONDS = 0.3  # between turns on this machine
+LONGEST_WAIT = 30.0  # between looks at a database that does not answer; the first ones come much sooner
+INTERRUPTED = 130
+
+
+def run(
+    name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, yes: bool, output: str
+) -> int:
+    """Turn until the sweep is done; the exit code says whether everything went well."""
+    at = _start(name, workdir, cluster, changes, yes=yes)
+    with closing(at):
+        try:
+            last = _turn_until_done(at)
+        except KeyboardInterrupt:
+            return _interrupted(at)
+        _show(at, last, output)
+        return 1 if any(row.state in (State.FAILED, State.SKIPPED) for row in last.rows) else 0
+
+
+def submit(
+    name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, yes: bool, output: str
+) -> None:
+    at = _start(name, workdir, cluster, changes, yes=yes)
+    with closing(at):
+        _show(at, turn(at), output, board=False)
+
+
+def advance(workdir: str | None, sweep: str | None, cluster: str | None, *, output: str) -> None:
+    at = reopen(workdir_of(workdir), sweep, cluster=cluster)
+    with closing(at):
+        _show_status(turn(at, rows_wanted=False).answer, output)
+
+
+def _start(
+    name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, yes: bool
+) -> Coordinator:
+    """Everything that can be wrong is found here, before anything is queued."""
+    planned = plan_sweep(name, changes, workdir_of(workdir))
+    profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
+    folder = workdir_of(workdir, profile.workdir)
+    planned = _with_sample(planned, name, changes, folder)
+    require_sources(planned)
+    folder.create()
+    check_datasets(planned.resolution.sources, folder, options.say)
+    _ask(planned, profile, yes=yes)
+    at = start(planned, profile, folder)
+    new = add_grid(at, planned.runs)
+    options.say(
+        f"{planned.sweep.name}: {len(planned.runs)} runs to begin with, {new} of them new; work folder {folder.root}"
+    )
+    return at
+
+
+def _with_sample(planned: Planned, name: str, changes: Sequence[str], folder: Workdir) -> Planned:
+    """The same plan after the corpora and models that sgonz makes itself are there."""
+    sample = sample_folder(planned.sweep, folder)
+    if sample is None or planned.sweep.sample is None:
+        return planned
+    if not (sample / "sample.json").exists():
+        from sgonz.sample import make
+
+        folder.create()
+        options.say(f"making sample corpora and models in {sample}")
+        make(sample, seed=planned.sweep.sample.seed, size=planned.sweep.sample.size)
+    return plan_sweep(name, changes, folder)
+
+
+def _ask(planned: Planned, profile: Profile, *, yes: bool) -> None:
+    """Before anything is written: a sweep that is declined leaves no trace in the store."""
+    if profile.scheduler != "local" and not yes and len(planned.runs) > ASK_FROM:
+        click.confirm(
+            f"Send {len(planned.runs)} runs and what follows from them to {profile.name}?",
+            abort=True,
+            err=True,
+        )
+
+
+def _turn_until_done(at: Coordinator) -> Turn:
+    from sgonz.view.live import Live
+
+    with Live(at.sweep, interactive=None) as live:
+        last: Turn | None = None
+        while True:
+            last = _next_turn(at, last)
+            live.update(dict(last.answer), last.rows, last.problems, at.workdir)
+            if last.decision.finished:
+                dismiss(at)
+                return last
+            time.sleep(LOCAL_SECONDS)
+
+
+def _next_turn(at: Coordinator, last: Turn | None) -> Turn:
+    """A turn, as soon as the database answers; jobs go on meanwhile and lose nothing."""
+    wait, told = LOCAL_SECONDS, False
+    while True:
+        try:
+            done = turn(at, last)
+        except StoreSilent as silence:
+            if not told:
+                options.say(f"{silence.message}\nwaiting for it; jobs go on")
+            told = True
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+            continue
+        if told:
+            options.say("the database answers again; going on")
+        return done
+
+
+def _interrupted(at: Coordinator) -> int:
+    if at.profile.scheduler == "local":
+        options.say("stopping the jobs on this machine ...")
+        stopped = stop_local_jobs(at)
+        options.say(f"{stopped} jobs stopped; the same command goes on from here.")
+    else:
+        options.say(
+            "Jobs that were sent go on; the same command watches them again, `sgonz cancel` ends them."
+        )
+    return INTERRUPTED
+
+
+def _show(at: Coordinator, last: Turn, output: str, *, board: bool = True) -> None:
+    _show_status(last.answer, output)
+    if board and output == "table":
+        from sgonz.view.tables import show_leaderboard
+
+        metrics = {name: dataset.metric for name, dataset in at.sources.datasets.items()}
+        show_leaderboard(answers.leaderboard(answers.results(last.rows, metrics)))
+
+
+def _show_status(answer: Mapping[str, Any], output: str) -> None:
+    if output != "table":
+        options.print_json(answer)
+        return
+    from sgonz.view.tables import show_status
+
+    show_status(answer)

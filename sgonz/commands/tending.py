@@ -1,0 +1,92 @@
+"""clean, efficiency: commands that look after disks and requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from sgonz import efficiency as measured
+from sgonz import options, retention, tidying
+from sgonz.commands.looking import chosen
+from sgonz.coordinator import Coordinator, closing
+from sgonz.lock import hold
+from sgonz.opening import reopen
+from sgonz.plan.retention import Keep
+from sgonz.planned import workdir_of
+from sgonz.rundir import JobList, Workdir
+
+EFFICIENCY_COLUMNS = ("kind", "model", "dataset", "device", "resource", "runs", "memory_gb", "asked_memory_gb", "minutes",
+                      "asked_minutes", "micro_batch", "proposal")  # fmt: skip
+CLEAN_COLUMNS = ("run_id", "kind", "dataset", "model", "size_mb")
+REASON = "sgonz clean"
+
+
+def clean(
+    workdir: str | None,
+    sweep: str | None,
+    where: str | None,
+    limit: int | None,
+    *,
+    keep: Keep | None,
+    dry_run: bool,
+    yes: bool,
+    output: str,
+) -> None:
+    at = reopen(workdir_of(workdir), sweep)
+    with closing(at), hold(at.workdir, "cleaning"):
+        found = _found(at, keep, where, limit)
+        _show_rows(CLEAN_COLUMNS, _sized(at, found), output)
+        size = sum(each.size for each in found)
+        options.say(f"{len(found)} runs, {size / 2**30:.2f} GiB; their scores stay")
+        if dry_run or not found:
+            return
+        if not yes:
+            click.confirm("Remove these weights?", abort=True, err=True)
+        options.say(f"{retention.remove(at.workdir, found, REASON) / 2**30:.2f} GiB are free again")
+
+
+def efficiency(workdir: str | None, sweep: str | None, where: str | None, *, output: str) -> None:
+    at = reopen(workdir_of(workdir), sweep)
+    with closing(at):
+        runs = chosen(at.store.snapshot(at.sweep_id), where)
+        attempts = at.store.attempts([row.run_id for row in runs])
+        places = {tag: _place(at.workdir, tag) for tag in {each.tag for each in attempts}}
+        _show_rows(EFFICIENCY_COLUMNS, measured.rows(at.profile, runs, attempts, places), output)
+
+
+def _found(
+    at: Coordinator, keep: Keep | None, where: str | None, limit: int | None
+) -> list[retention.Weights]:
+    rows = at.store.snapshot(at.sweep_id)
+    wanted = {row.run_id for row in chosen(rows, where)}
+    finished = all(row.state.is_final for row in rows)
+    ids = tidying.removable(at, rows, keep or at.sweep.keep, finished=finished) & wanted
+    return retention.weights_of(at.workdir, ids)[:limit]
+
+
+def _sized(at: Coordinator, found: Sequence[retention.Weights]) -> list[dict[str, Any]]:
+    meant = {row.run_id: row for row in at.store.snapshot(at.sweep_id)}
+    return [
+        {"run_id": each.run_id, "kind": meant[each.run_id].kind, "dataset": meant[each.run_id].dataset,
+         "model": meant[each.run_id].model, "size_mb": round(each.size / 2**20, 1)}
+        for each in found
+    ]  # fmt: skip
+
+
+def _place(workdir: Workdir, tag: str) -> str | None:
+    try:
+        return msgspec.json.decode((workdir.job(tag) / "job.json").read_bytes(), type=JobList).resource
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _show_rows(columns: Sequence[str], rows: Sequence[dict[str, Any]], output: str) -> None:
+    if output != "table":
+        options.print_rows(rows, output, columns)
+        return
+    from sgonz.view.tables import show_rows
+
+    show_rows(columns, rows)

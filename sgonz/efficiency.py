@@ -1,0 +1,59 @@
+"""What runs asked for beside what they used, and smaller requests that would have been enough."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sgonz.cluster.profile import Profile, Resource
+from sgonz.plan.runs import Outcome
+from sgonz.plan.state import RunRow
+from sgonz.store.rows import AttemptRow
+
+ROOM = 1.25  # of what was used: runs differ, and one that asks for too little is lost
+WORTH_IT = 0.75  # a proposal must ask for less than this share of what was asked for
+
+
+def rows(
+    profile: Profile, runs: Sequence[RunRow], attempts: Sequence[AttemptRow], places: Mapping[str, str | None]
+) -> list[dict[str, Any]]:
+    """One row for every (kind, model, data set, device, class); `places`: submission -> its resource class.
+
+    Memory is the device's where there is one, and then not what a class asks for: that is the host's.
+    """
+    meant = {row.run_id: row for row in runs}
+    groups: dict[tuple[str, ...], list[AttemptRow]] = defaultdict(list)
+    for each in attempts:
+        if each.outcome is Outcome.COMPLETED and each.run_id in meant:
+            run = meant[each.run_id]
+            place = places.get(each.tag) or profile.resource_for(run.model)[0]
+            groups[run.kind, run.model, run.dataset, each.device or "", place].append(each)
+    return [_row(profile, key, group) for key, group in sorted(groups.items())]
+
+
+def _row(profile: Profile, key: tuple[str, ...], group: Sequence[AttemptRow]) -> dict[str, Any]:
+    kind, model, dataset, device, place = key
+    asked = profile.resources.get(place, Resource())
+    peaks = [each.peak_memory_mb for each in group if each.peak_memory_mb is not None]
+    peak = max(peaks) / 1024 if peaks else None
+    longest = max(each.seconds or 0.0 for each in group) / 60
+    host = device == "cpu"
+    return {
+        "kind": kind, "model": model, "dataset": dataset, "device": device, "resource": place, "runs": len(group),
+        "memory_gb": None if peak is None else round(peak, 2), "asked_memory_gb": asked.memory_gb if host else None,
+        "minutes": round(longest, 1), "asked_minutes": asked.max_minutes,
+        "micro_batch": min((each.micro_batch for each in group if each.micro_batch), default=None),
+        "proposal": _proposal(asked, peak if host else None, longest),
+    }  # fmt: skip
+
+
+def _proposal(asked: Resource, peak_gb: float | None, minutes: float) -> str | None:
+    """Smaller values for the resource class, where they would make a difference."""
+    found = []
+    if peak_gb is not None and asked.memory_gb and math.ceil(peak_gb * ROOM) < WORTH_IT * asked.memory_gb:
+        found.append(f"memory_gb = {math.ceil(peak_gb * ROOM)}")
+    if asked.max_minutes and math.ceil(minutes * ROOM) < WORTH_IT * asked.max_minutes:
+        found.append(f"max_minutes = {max(1, math.ceil(minutes * ROOM))} for one run at a time")
+    return ", ".join(found) or None

@@ -1,0 +1,103 @@
+"""Open a work folder and a sweep in it: what every command that needs the store does first."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sgonz.cluster.base import Cluster
+from sgonz.cluster.profile import Profile, load_profile
+from sgonz.coordinator import Coordinator
+from sgonz.errors import SpecError, UserError
+from sgonz.plan.estimate import Workload
+from sgonz.plan.expand import Sources
+from sgonz.plan.spec import decode
+from sgonz.planned import Planned
+from sgonz.provenance import provenance
+from sgonz.rundir import Workdir
+from sgonz.store.store import Store, open_store
+from sgonz.sweepfile import dump
+from sgonz.workloads import workloads_of
+
+DEFAULT_CLUSTER = "local"
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A sweep as the store keeps it: decoded and resolved, so that no file is needed to go on with it."""
+
+    sweep: dict[str, Any]
+    sources: Sources
+    workloads: dict[str, Workload]  # "dataset\tmodel"
+
+
+def start(planned: Planned, profile: Profile, workdir: Workdir) -> Coordinator:
+    """Write the sweep into the store (once) and open it."""
+    store = open_store(database(profile, workdir), workspace=workdir.root, create=True)
+    loads = workloads_of(planned.sweep, planned.resolution.sources)
+    stored = Stored(
+        sweep=planned.table, sources=planned.resolution.sources,
+        workloads={"\t".join(key): load for key, load in loads.items()},
+    )  # fmt: skip
+    sweep_id = store.add_sweep(
+        name=planned.sweep.name, text=dump(planned.table), spec_json=msgspec.json.encode(stored, order="sorted").decode(),
+        cluster=profile.name, time=time.time(), provenance=provenance(),
+    )  # fmt: skip
+    return Coordinator(
+        workdir=workdir, store=store, cluster=cluster_of(profile), profile=profile, sweep_id=sweep_id,
+        sweep=planned.sweep, sources=planned.resolution.sources, workloads=loads,
+    )  # fmt: skip
+
+
+def reopen(workdir: Workdir, name: str | None, *, cluster: str | None = None) -> Coordinator:
+    """Open the sweep of this name in a work folder, or the newest one."""
+    store = open_existing(workdir, cluster)
+    sweeps = store.sweeps()
+    chosen = next((sweep for sweep in sweeps if name in (None, sweep.name)), None)
+    if chosen is None:
+        names = ", ".join(dict.fromkeys(sweep.name for sweep in sweeps)) or "none yet"
+        raise SpecError(
+            f"{workdir.root} holds no sweep {name or ''}".rstrip(), hint=f"Sweeps there: {names}."
+        )
+    stored = msgspec.json.decode(chosen.spec_json, type=Stored)
+    profile = load_profile(cluster or chosen.cluster)
+    return Coordinator(
+        workdir=workdir, store=store, cluster=cluster_of(profile), profile=profile, sweep_id=chosen.id,
+        sweep=decode(stored.sweep, chosen.name), sources=stored.sources, workloads=_keyed(stored.workloads),
+    )  # fmt: skip
+
+
+def open_existing(workdir: Workdir, cluster: str | None = None, *, read_only: bool = False) -> Store:
+    """The store of a work folder that has one."""
+    profile = load_profile(cluster) if cluster else None
+    location = database(profile, workdir)
+    if isinstance(location, Path) and not location.exists():
+        raise UserError(
+            f"{workdir.root} holds no sweep yet",
+            hint="Start one with: sgonz run SWEEP, or name the folder with --workdir.",
+        )
+    return open_store(location, workspace=workdir.root, read_only=read_only)
+
+
+def database(profile: Profile | None, workdir: Workdir) -> str | Path:
+    """Where the store is: SGONZ_DATABASE, the profile's URL, or a file in the work folder."""
+    return os.environ.get("SGONZ_DATABASE") or (profile.database if profile else None) or workdir.store
+
+
+def cluster_of(profile: Profile) -> Cluster:
+    if profile.scheduler == "slurm":
+        from sgonz.cluster.slurm import SlurmCluster
+
+        return SlurmCluster(profile)
+    from sgonz.cluster.local import LocalCluster
+
+    return LocalCluster(profile)
+
+
+def _keyed(stored: Mapping[str, Workload]) -> dict[tuple[str, str], Workload]:
+    pairs = ((key.split("\t", 1), load) for key, load in stored.items())
+    return {(dataset, model): load for (dataset, model), load in pairs}

@@ -1,0 +1,134 @@
+"""Options that commands share, and how their answers and errors leave the process."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from sgonz.errors import SgonzError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+         **{sign: f"\\{sign}" for sign in "&%$#_{}"}}  # fmt: skip
+FORMATS = ("table", "json", "csv", "markdown")
+FILE_FORMATS = (*FORMATS, "latex", "parquet")  # of commands whose answer is one table
+
+workdir = click.option(
+    "--workdir", metavar="DIR", help="Folder of runs and results [SGONZ_WORKDIR, the profile's, or ./work]."
+)
+cluster = click.option(
+    "--cluster", metavar="NAME|FILE", help="Where it runs: a profile in cluster_configs/ [local]."
+)
+changes = click.option(
+    "--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change a key of the sweep file."
+)
+sweep_name = click.option("--sweep", "sweep", metavar="NAME", help="A sweep of the work folder [the newest].")
+where = click.option(
+    "--where", metavar="CONDITION", help='Which runs: "dataset in (pos, ner) and state = FAILED".'
+)
+limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+yes = click.option("--yes", is_flag=True, help="Answer every question with yes.")
+output = click.option(
+    "--format", "output", type=click.Choice(FORMATS), default="table", show_default=True, help="How to print."
+)
+
+table_output = click.option(
+    "--format", "output", type=click.Choice(FILE_FORMATS), default="table", show_default=True, help="How to print."
+)  # fmt: skip
+
+
+def group_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, listed in help in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def say(text: str) -> None:
+    """A remark: to stderr, so that stdout holds answers only."""
+    click.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], output: str, columns: Sequence[str]) -> None:
+    """Rows as JSON, CSV, a markdown or LaTeX table, or Parquet bytes; `table` is drawn by the view."""
+    if output == "json":
+        print_json(rows)
+    elif output == "csv":
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
+        click.echo(stream.getvalue(), nl=False)
+    elif output == "markdown":
+        click.echo("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
+        for row in rows:
+            click.echo("| " + " | ".join(_cell(row.get(name)).replace("|", "\\|") for name in columns) + " |")
+    elif output == "latex":
+        click.echo(latex(rows, columns))
+    elif output == "parquet":
+        from sgonz.frames import parquet
+
+        sys.stdout.buffer.write(parquet(rows, columns))
+
+
+def latex(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """A tabular for the booktabs package; numbers to the right."""
+    numeric = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in columns]
+    lines = [
+        f"\\begin{{tabular}}{{{''.join('r' if right else 'l' for right in numeric)}}}",
+        "\\toprule",
+        " & ".join(_latex_text(name) for name in columns) + r" \\",
+        "\\midrule",
+        *(" & ".join(_latex_cell(row.get(name)) for name in columns) + r" \\" for row in rows),
+        "\\bottomrule",
+        "\\end{tabular}",
+    ]
+    return "\n".join(lines)
+
+
+def _latex_cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else _latex_text(_cell(value))
+
+
+def _latex_text(text: str) -> str:
+    return "".join(LATEX.get(letter, letter) for letter in text)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def leave(error: BaseException) -> NoReturn:
+    """End the process as an error asks for: one or two lines, no traceback for what a user can mend."""
+    if isinstance(error, SgonzError):
+        say(f"error: {error.message}" + (f"\n{error.hint}" if error.hint else ""))
+        sys.exit(error.exit_code)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        say(
+            "error: no space left on the disk\nFree space, or use another folder with --workdir; nothing was lost."
+        )
+        sys.exit(2)
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("sgonz"):
+        say(
+            f"error: this needs the package {error.name}, which is not installed\nInstall it with: pip install 'sgonz[train]'"
+        )
+        sys.exit(2)
+    raise error

@@ -1,0 +1,69 @@
+"""How long a run will take: from what like it took, or from the size of model and data until then."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from sgonz.plan.runs import Kind, State
+from sgonz.plan.state import RunRow
+
+START_SECONDS = 1.5  # loading a model and mapping its data in a warm worker
+EARLY_STOP_SHARE = 0.5  # of the planned epochs; half of the published distillations stopped before that
+TRAINING_PASSES = 3.0  # forward, and twice as much backward
+Seconds = Callable[[RunRow], float]
+
+
+class Workload(Struct, frozen=True, kw_only=True):
+    """What decides a run's cost before anything like it has run."""
+
+    tokens: float  # in the training split, padding left out
+    macs: float  # of one token, forward
+
+
+def first_guess(workloads: Mapping[tuple[str, str], Workload], macs_per_second: float) -> Seconds:
+    """Seconds by model size and amount of text; `workloads` by (data set, model)."""
+
+    def seconds(row: RunRow) -> float:
+        load = workloads.get((row.dataset, row.model))
+        if load is None or row.kind is Kind.NOOP:
+            return START_SECONDS
+        epoch = load.tokens * load.macs / macs_per_second
+        if row.kind in (Kind.LOGITS, Kind.EVALUATE):
+            return START_SECONDS + epoch
+        return START_SECONDS + epoch * TRAINING_PASSES * _epochs(row)
+
+    return seconds
+
+
+def predictor(rows: Sequence[RunRow], guess: Seconds) -> Seconds:
+    """Seconds by what completed runs of the same kind, data set and model took per epoch, else the guess.
+
+    Where only other models or data sets of the kind have run, the guess is scaled by how wrong it was there.
+    """
+    measured: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    wrong: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row.state is State.COMPLETED and row.seconds:
+            measured[(row.kind, row.dataset, row.model)].append(row.seconds / _epochs(row))
+            wrong[row.kind].append(row.seconds / max(guess(row), 1e-6))
+
+    def seconds(row: RunRow) -> float:
+        like = measured.get((row.kind, row.dataset, row.model))
+        if like:
+            return sum(like) / len(like) * _epochs(row)
+        factors = wrong.get(row.kind)
+        return guess(row) * (sum(factors) / len(factors) if factors else 1.0)
+
+    return seconds
+
+
+def _epochs(row: RunRow) -> float:
+    if row.kind not in (Kind.FINETUNE, Kind.DISTILL):
+        return 1.0
+    if row.epochs_done:
+        return float(row.epochs_done)
+    share = EARLY_STOP_SHARE if row.kind is Kind.DISTILL else 1.0
+    return max(1.0, (row.epochs or 1) * share)

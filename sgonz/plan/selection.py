@@ -1,0 +1,67 @@
+"""Which run of a group is best: finished, finite, healthy, and lowest (or highest) by the sweep's criterion."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from sgonz.plan.health import collapsed
+from sgonz.plan.runs import Kind, State
+from sgonz.plan.state import RunRow
+
+COLLAPSE_FLAGS = frozenset({"constant_predictions", "majority_level"})
+Group = tuple[Any, ...]
+
+
+def criterion_value(row: RunRow, criterion: str) -> float | None:
+    """The run's value by the criterion, smaller is better; None where it has no finite one."""
+    if criterion == "validation_loss":
+        value = row.validation_loss
+    else:
+        score = row.validation.get(criterion.removeprefix("validation_"))
+        value = None if score is None else -score
+    return value if value is not None and math.isfinite(value) else None
+
+
+def usable(row: RunRow, criterion: str) -> bool:
+    """Whether a run may be selected at all: completed, with a finite value."""
+    return row.state is State.COMPLETED and criterion_value(row, criterion) is not None
+
+
+def collapsed_runs(rows: Sequence[RunRow], metrics: Mapping[str, str]) -> set[str]:
+    """Runs that learned nothing: flagged by themselves, or far below the best of their model and data set."""
+    groups: dict[Group, list[RunRow]] = defaultdict(list)
+    for row in rows:
+        if row.state is State.COMPLETED and row.kind in (Kind.FINETUNE, Kind.DISTILL):
+            groups[(row.kind, row.dataset, row.model)].append(row)
+    found = {row.run_id for group in groups.values() for row in group if COLLAPSE_FLAGS & set(row.flags)}
+    for (_, dataset, _), group in groups.items():
+        metric = metrics.get(dataset, "")
+        scores = {row.run_id: row.validation[metric] for row in group if metric in row.validation}
+        best = max(scores.values(), default=0.0)
+        found |= {run_id for run_id, score in scores.items() if collapsed(score, best)}
+    return found
+
+
+def best(
+    rows: Iterable[RunRow],
+    criterion: str,
+    collapsed_ids: set[str],
+    macs: Mapping[str, float] = MappingProxyType({}),
+) -> RunRow | None:
+    """The best usable run; a collapsed one only where no healthy one exists.
+
+    Ties go to the model with fewer MACs (`macs` by name; unknown ones last), then to the smaller batch, fewer
+    epochs, the lower learning rate.
+    """
+    candidates = [row for row in rows if usable(row, criterion)]
+    healthy = [row for row in candidates if row.run_id not in collapsed_ids]
+    return min(healthy or candidates, key=lambda row: _rank(row, criterion, macs), default=None)
+
+
+def _rank(row: RunRow, criterion: str, macs: Mapping[str, float]) -> tuple[Any, ...]:
+    value, work = criterion_value(row, criterion), macs.get(row.model, math.inf)
+    return (value, work, row.batch_size or 0, row.epochs or 0, row.learning_rate or 0.0, row.run_id)

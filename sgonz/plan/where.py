@@ -1,0 +1,175 @@
+"""The one selector: `dataset in (pos, ner) and state = FAILED`, the same for every command.
+
+condition := all { "or" all }
+all       := one { "and" one }
+one       := "not" one | "(" condition ")" | field operator value | field ["not"] "in" "(" value, ... ")"
+operator  := "=" | "!=" | "<" | "<=" | ">" | ">=" | "~"        (~ is a shell pattern)
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sgonz.errors import SpecError
+
+Predicate = Callable[[Any], bool]
+FIELDS = ("run_id", "kind", "dataset", "model", "teacher", "state", "protocol", "seed", "learning_rate", "batch_size", "epochs",
+          "attempts", "failures", "best_epoch", "validation_loss", "selected", "superseded", "reason", "signature")  # fmt: skip
+_TOKEN = re.compile(r"""\s*(?:(<=|>=|!=|==|=|<|>|~|\(|\)|,)|"([^"]*)"|'([^']*)'|([^\s=<>!~(),"']+))""")
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+def parse(text: str) -> Predicate:
+    """A predicate over anything that has the run's fields as attributes.
+
+    Raises SpecError with the place, what was expected and the fields there are. Text compares without
+    regard to case; a run id may be shortened to its first digits.
+    """
+    parser = _Parser(text)
+    predicate = parser.condition()
+    if parser.peek() is not None:
+        raise parser.error("the end, 'and' or 'or'")
+    return predicate
+
+
+class _Parser:
+    """A cursor over the words of one selector."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.words, self.at = text, _words(text), 0
+
+    def peek(self) -> str | None:
+        return self.words[self.at] if self.at < len(self.words) else None
+
+    def take(self) -> str | None:
+        word = self.peek()
+        self.at += 1
+        return word
+
+    def accept(self, word: str) -> bool:
+        found = self.peek()
+        if found is not None and found.lower() == word:
+            self.at += 1
+            return True
+        return False
+
+    def error(self, expected: str) -> SpecError:
+        found = self.peek()
+        return SpecError(
+            f"--where {self.text!r}: expected {expected}, found {'the end' if found is None else repr(found)}",
+            hint="Example: dataset in (pos, ner) and state = FAILED.",
+        )
+
+    def condition(self) -> Predicate:
+        options = [self.all()]
+        while self.accept("or"):
+            options.append(self.all())
+        return options[0] if len(options) == 1 else lambda row: any(option(row) for option in options)
+
+    def all(self) -> Predicate:
+        parts = [self.one()]
+        while self.accept("and"):
+            parts.append(self.one())
+        return parts[0] if len(parts) == 1 else lambda row: all(part(row) for part in parts)
+
+    def one(self) -> Predicate:
+        if self.accept("not"):
+            inner = self.one()
+            return lambda row: not inner(row)
+        if self.accept("("):
+            inner = self.condition()
+            if not self.accept(")"):
+                raise self.error("')'")
+            return inner
+        return self.comparison()
+
+    def comparison(self) -> Predicate:
+        field = self.peek()
+        if field not in FIELDS:
+            near = difflib.get_close_matches(field or "", FIELDS, n=1)
+            guess = f" (did you mean {near[0]}?)" if near else ""
+            raise SpecError(
+                f"--where {self.text!r}: {field or 'the end'} is not a field{guess}",
+                hint=f"Fields: {', '.join(FIELDS)}.",
+            )
+        self.at += 1
+        negated = self.accept("not")
+        if self.accept("in"):
+            values = self.values()
+            return lambda row: any(_equal(field, getattr(row, field), value) for value in values) != negated
+        sign = self.peek()
+        if negated or sign not in ("=", "==", "!=", "~", *_COMPARE):
+            raise self.error("in, =, !=, <, <=, >, >= or ~")
+        self.at += 1
+        value = self.take()
+        if value is None or value in ("(", ")", ","):
+            self.at -= 1
+            raise self.error("a value")
+        return _compare(field, sign, value)
+
+    def values(self) -> list[str]:
+        if not self.accept("("):
+            raise self.error("'('")
+        values: list[str] = []
+        while True:
+            value = self.take()
+            if value is None or value in ("(", ")", ","):
+                self.at -= 1
+                raise self.error("a value")
+            values.append(value)
+            if self.accept(")"):
+                return values
+            if not self.accept(","):
+                raise self.error("',' or ')'")
+
+
+def _words(text: str) -> list[str]:
+    words, at = [], 0
+    while text[at:].strip():
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise SpecError(f"--where {text!r}: cannot read {text[at:].strip()!r}")
+        words.append(next(group for group in found.groups() if group is not None))
+        at = found.end()
+    return words
+
+
+def _compare(field: str, sign: str, value: str) -> Predicate:
+    if sign in ("=", "=="):
+        return lambda row: _equal(field, getattr(row, field), value)
+    if sign == "!=":
+        return lambda row: not _equal(field, getattr(row, field), value)
+    if sign == "~":
+        return lambda row: fnmatch.fnmatchcase(str(getattr(row, field) or "").lower(), value.lower())
+    number = _number(value)
+    if number is None:
+        raise SpecError(f"--where: {field} {sign} {value}: {value!r} is not a number")
+    return lambda row: (
+        isinstance(getattr(row, field), int | float) and _COMPARE[sign](getattr(row, field), number)
+    )
+
+
+def _equal(field: str, fact: Any, value: str) -> bool:
+    if fact is None:
+        return value.lower() in ("none", "null", "")
+    if isinstance(fact, bool):
+        return value.lower() == str(fact).lower()
+    if isinstance(fact, int | float):
+        return _number(value) == fact
+    if field == "run_id" and len(value) >= 4:
+        return str(fact).startswith(value.lower())
+    return str(fact).lower() == value.lower()
+
+
+def _number(value: str) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        return None

@@ -1,0 +1,189 @@
+"""A stretch of events while it is applied: the rows that it is about, read before and written after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from sgonz.events import AnyEvent, JobEnded, JobStarted
+from sgonz.plan.runs import Kind, Outcome, State
+from sgonz.store.tables import attempts, jobs, needs, runs, scores
+from sgonz.store.transaction import Transaction, chunks
+
+
+@dataclass
+class Standing:
+    """The columns of a run that events change."""
+
+    run_id: str
+    state: State
+    changed: float | None
+    reason: str | None
+    tag: str | None
+    element: int | None
+    attempts: int
+    failures: int
+    interruptions: int
+    last_outcome: Outcome | None
+    signature: str | None
+    signature_repeats: int
+    ended: float | None
+    seconds: float | None
+    best_epoch: int | None
+    epochs_done: int | None
+    validation_loss: float | None
+    validation_score: float | None
+    test_score: float | None
+    criterion_value: float | None
+    validation: str | None
+    test: str | None
+    flags: str | None
+    notes: str | None
+
+
+@dataclass
+class Try:
+    """One row of attempts."""
+
+    run_id: str
+    attempt: int
+    tag: str
+    element: int
+    started: float
+    seen: float  # when its last event was written
+    host: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    micro_batch: int | None = None
+    steps: int | None = None
+    parameters: int | None = None
+    peak_memory_mb: float | None = None
+    ready: float | None = None
+    ended: float | None = None
+    seconds: float | None = None
+    outcome: Outcome | None = None
+    error: str | None = None
+    signature: str | None = None
+    evidence: str | None = None
+
+    def close(self, outcome: Outcome, time: float, *, evidence: str | None = None) -> None:
+        self.outcome, self.ended, self.evidence = outcome, time, evidence
+        self.seconds = max(0.0, self.seen - self.started)
+
+
+_SAID_OF_JOB = ("host", "pid", "restart", "device", "versions", "started", "left")
+_JOB = (*_SAID_OF_JOB, "outcome")
+_STANDING = tuple(column.name for column in fields(Standing))
+_TRY = tuple(column.name for column in fields(Try))
+
+
+@dataclass
+class Book:
+    """What one file's events are about, as the store has it and then as it will have it."""
+
+    tag: str
+    element: int
+    job: dict[str, Any]  # its row; nothing but None where it is not known
+    alive: bool  # whether anybody will see the end of the job
+    meanings: dict[str, tuple[Kind, str, str]]  # run -> kind, criterion, headline metric
+    standings: dict[str, Standing]
+    tries: dict[str, dict[int, Try]]  # run -> attempt number -> row
+    score_rows: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    started: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    completed: list[str] = field(default_factory=list)
+    epochs: int = 0
+    unknown: int = 0
+
+    def is_mine(self, run: Standing) -> bool:
+        """Whether no other job carries the run."""
+        return not run.state.is_live or (run.tag, run.element) == (self.tag, self.element)
+
+    def attempt(self, run: Standing, number: int, started: float) -> Try:
+        """The row of this attempt; a new one, begun then, where its first line was not read."""
+        row = Try(
+            run_id=run.run_id,
+            attempt=number,
+            tag=self.tag,
+            element=self.element,
+            host=self.job["host"],
+            device=self.job["device"],
+            started=started,
+            seen=started,
+        )
+        return self.tries[run.run_id].setdefault(number, row)
+
+
+def open_book(at: Transaction, events: Iterable[AnyEvent], tag: str, element: int) -> Book:
+    ids = {event.run_id for event in events if not isinstance(event, JobStarted | JobEnded)}
+    meanings: dict[str, tuple[Kind, str, str]] = {}
+    standings: dict[str, Standing] = {}
+    tries: dict[str, dict[int, Try]] = {}
+    own = [runs.c[name] for name in _STANDING]
+    for chunk in chunks(sorted(ids)):
+        found = select(runs.c.kind, runs.c.criterion, runs.c.metric, *own).where(
+            runs.c.workspace_id == at.workspace, runs.c.run_id.in_(chunk)
+        )
+        for kind, criterion, metric, *columns in at.connection.execute(found):
+            standing = Standing(*columns)
+            standing.state = State(standing.state)
+            meanings[standing.run_id] = (Kind(kind), criterion, metric)
+            standings[standing.run_id] = standing
+            tries[standing.run_id] = {}
+        tried = select(*(attempts.c[name] for name in _TRY)).where(
+            attempts.c.workspace_id == at.workspace, attempts.c.run_id.in_(chunk)
+        )
+        for values in at.connection.execute(tried):
+            row = Try(*values)
+            tries[row.run_id][row.attempt] = row
+    job = at.connection.execute(
+        select(jobs).where(jobs.c.workspace_id == at.workspace, jobs.c.tag == tag, jobs.c.element == element)
+    ).one_or_none()
+    return Book(
+        tag=tag,
+        element=element,
+        job=job._asdict() if job else dict.fromkeys(_JOB),
+        alive=job is not None and job.ended is None,
+        meanings=meanings,
+        standings=standings,
+        tries=tries,
+    )
+
+
+def write_book(at: Transaction, book: Book) -> None:
+    if book.standings:
+        changed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _STANDING[1:]}
+        at.connection.execute(
+            update(runs)
+            .where(runs.c.workspace_id == at.workspace, runs.c.run_id == bindparam("new_run_id"))
+            .values(**changed),
+            [
+                {f"new_{name}": value for name, value in asdict(standing).items()}
+                for standing in book.standings.values()
+            ],
+        )
+    rows = [asdict(row) for tries in book.tries.values() for row in tries.values()]
+    at.upsert(attempts, rows, update=_TRY[2:])
+    at.upsert(scores, list(book.score_rows.values()), update=["value"])
+    at.connection.execute(
+        update(jobs)
+        .where(jobs.c.workspace_id == at.workspace, jobs.c.tag == book.tag, jobs.c.element == book.element)
+        .values({name: book.job[name] for name in _SAID_OF_JOB})
+    )
+    for run_id in (run for run in book.completed if book.meanings[run][0] is Kind.EVALUATE):
+        _pass_on_test_scores(at, book.standings[run_id])
+
+
+def _pass_on_test_scores(at: Transaction, evaluation: Standing) -> None:
+    """A run that was scored on test by another shows these scores as its own."""
+    scored = select(needs.c.needed_id).where(
+        needs.c.workspace_id == at.workspace, needs.c.run_id == evaluation.run_id, needs.c.role == "model"
+    )
+    at.connection.execute(
+        update(runs)
+        .where(runs.c.workspace_id == at.workspace, runs.c.run_id.in_(scored))
+        .values(test=evaluation.test, test_score=evaluation.test_score)
+    )

@@ -1,0 +1,203 @@
+"""Open a database, and say in our words what it answers when it refuses."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from sgonz.errors import SgonzError, StoreError, StoreSilent, WorkdirError
+from sgonz.rundir import disk_errors
+
+Journal = Literal["wal", "delete"]
+
+BUSY_SECONDS = 60  # a rollback journal on a slow disk makes others wait that long, rarely
+NETWORK = re.compile(
+    "9p|afs|beegfs|ceph|cifs|fuse|fuse[.].*|gfs2|glusterfs|gpfs|lustre|ncpfs|nfs4?|ocfs2|orangefs|panfs|pvfs2|smb3|smbfs"
+    "|vboxsf|virtiofs|wekafs"
+)
+MOUNTS = Path("/proc/mounts")
+
+
+def is_url(location: str | Path) -> bool:
+    return isinstance(location, str) and "://" in location
+
+
+def workspace_name(location: str | Path, folder: Path) -> str:
+    """What a work folder is called in a database: one inside it stays its own when both are moved."""
+    path = folder.resolve()
+    inside = not is_url(location) and Path(location).resolve().is_relative_to(path)
+    return os.path.relpath(path, Path(location).resolve().parent) if inside else str(path)
+
+
+def shown(location: str | Path) -> str:
+    """The location as it may be printed: without a password."""
+    if not is_url(location):
+        return str(location)
+    url = _parsed(location)
+    return "the database URL" if url is None else url.render_as_string(hide_password=True)
+
+
+def engine_url(location: str | Path) -> URL:
+    """The URL that SQLAlchemy opens. Raises StoreError for what is no location of a store."""
+    if not is_url(location):
+        return URL.create("sqlite", database=str(Path(location).absolute()))
+    url = _parsed(location)
+    if url is None or url.get_backend_name() not in ("postgresql", "postgres"):
+        raise StoreError(
+            f"{shown(location)} is not a database that sgonz can use",
+            hint="Give the path of an SQLite file, or postgresql://user@host/name.",
+        )
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _parsed(location: str | Path) -> URL | None:
+    try:
+        return make_url(str(location))
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        return None
+
+
+def new_engine(location: str | Path, *, read_only: bool, journal: Journal | None) -> Engine:
+    """An engine whose connections are set up for this kind of database; nothing is opened yet."""
+    url = engine_url(location)
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(Path(str(url.database)), read_only=read_only, journal=journal)
+    options = "-c default_transaction_read_only=on" if read_only else ""
+    try:
+        return create_engine(url, connect_args={"options": options} if options else {}, pool_pre_ping=True)
+    except (ImportError, NoSuchModuleError) as error:
+        raise StoreError(
+            "Postgres needs the psycopg package, which is not installed", hint="pip install 'sgonz[postgres]'"
+        ) from error
+
+
+def make_file(path: Path) -> None:
+    """An empty database file that its owner alone can read."""
+    with disk_errors(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def journal_for(path: Path, mounts: str) -> Journal:
+    """Write-ahead logging needs memory that all processes share, so not on a network file system.
+
+    `mounts` is the content of /proc/mounts: device, folder, type, ... one mount a line.
+    """
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        folder = fields[1].encode().decode("unicode_escape")  # a blank is \040
+        if len(folder) >= len(best) and path.is_relative_to(folder):
+            best, kind = folder, fields[2]
+    return "delete" if NETWORK.fullmatch(kind) else "wal"
+
+
+def _sqlite_engine(path: Path, *, read_only: bool, journal: Journal | None) -> Engine:
+    if journal is None:
+        mounts = MOUNTS.read_text() if MOUNTS.exists() else ""
+        journal = journal_for(path.resolve(), mounts)
+
+    def connect() -> sqlite3.Connection:
+        mode = "ro" if read_only else "rw"  # never creates: an empty file in the wrong place helps nobody
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode={mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,  # transactions begin where we say so
+            check_same_thread=False,
+        )
+        if read_only:
+            connection.set_authorizer(_only_this_file)
+        try:
+            for pragma in _pragmas(read_only, journal):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    event.listen(engine, "begin", _emit_begin)
+    return engine
+
+
+def _only_this_file(action: int, *_: str | None) -> int:
+    """Refuse what would make another file even on a connection that cannot write."""
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
+
+
+def _pragmas(read_only: bool, journal: Journal) -> list[str]:
+    if read_only:
+        return ["query_only = ON"]
+    synchronous = (
+        "NORMAL" if journal == "wal" else "FULL"
+    )  # both lose nothing that was committed to a crash of ours
+    return [f"journal_mode = {journal}", f"synchronous = {synchronous}", "foreign_keys = ON"]
+
+
+def _emit_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    # A transaction that reads first and writes later could not wait for another writer: it would fail.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def begin(engine: Engine, *, writes: bool) -> Iterator[Connection]:
+    """One transaction, committed when the block ends well."""
+    with engine.connect().execution_options(writes=writes) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def store_errors(location: str | Path) -> Iterator[None]:
+    """Turn what the database says into StoreError or WorkdirError."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise translated(error.orig or error, location) from error.orig
+    except (sqlite3.Error, SQLAlchemyError) as error:
+        raise translated(error, location) from error
+
+
+def translated(error: BaseException, location: str | Path) -> SgonzError:
+    where, said = shown(location), _first_line(error, location)
+    state: Any = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorcode", 0) or 0
+    if state == "53100" or (isinstance(state, int) and state & 0xFF == sqlite3.SQLITE_FULL):
+        return WorkdirError(
+            f"no space left for the database {where}",
+            hint="Free space and type the command again; what was stored before is safe.",
+        )
+    if isinstance(state, int) and state & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreError(
+            f"{where} is damaged or not an SQLite database ({said})",
+            hint="Move it away and restore it from the run folders with: sgonz db rebuild",
+        )
+    if isinstance(state, int) and state & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreError(f"{where} is locked by another program", hint="Wait for it to end, or end it.")
+    if isinstance(state, int) and state & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return StoreError(
+            f"{where} cannot be opened for this ({said})",
+            hint="Look at the rights of the file and its folder.",
+        )
+    silent = state == 0 and type(error).__name__ in ("OperationalError", "InterfaceError")  # no connection
+    if is_url(location) and (silent or str(state).startswith(("08", "28", "3D", "57"))):
+        return StoreSilent(
+            f"the database {where} does not answer: {said}",
+            hint="Nothing was lost; see that the server runs and that the URL and your rights are right.",
+        )
+    return StoreError(f"the database {where} refused: {said}")
+
+
+def _first_line(error: BaseException, location: str | Path) -> str:
+    text = " ".join(str(error).split("\n")[:2]).strip() or type(error).__name__
+    url = _parsed(location) if is_url(location) else None
+    return text.replace(str(url.password), "***") if url is not None and url.password else text

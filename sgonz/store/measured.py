@@ -1,0 +1,56 @@
+"""Size and speed of models, and what runs left on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import structs
+from sqlalchemy import delete, select
+
+from sgonz.store.rows import ArtifactRow, BenchmarkRow
+from sgonz.store.tables import artifacts as artifact_table
+from sgonz.store.tables import benchmarks as benchmark_table
+from sgonz.store.transaction import Transaction
+
+_MEASURED = ("model", "parameters", "size_mb", "macs", "latency_ms")
+
+
+def add_benchmarks(at: Transaction, rows: Sequence[BenchmarkRow]) -> None:
+    """A point that was measured before is replaced."""
+    at.upsert(benchmark_table, [structs.asdict(row) for row in rows], update=_MEASURED)
+
+
+def benchmarks(at: Transaction) -> list[BenchmarkRow]:
+    columns = [benchmark_table.c[name] for name in BenchmarkRow.__struct_fields__]
+    found = (
+        select(*columns)
+        .where(benchmark_table.c.workspace_id == at.workspace)
+        .order_by(*(benchmark_table.c[name] for name in ("model", "device", "batch_size", "length")))
+    )
+    return [BenchmarkRow(**row._asdict()) for row in at.connection.execute(found)]
+
+
+def add_artifacts(at: Transaction, rows: Sequence[ArtifactRow]) -> None:
+    """One of each kind per run: a newer one takes the place of an older one."""
+    at.upsert(artifact_table, [structs.asdict(row) for row in rows], update=("path", "size", "created"))
+
+
+def forget_artifacts(at: Transaction, rows: Sequence[ArtifactRow]) -> None:
+    for row in rows:
+        at.connection.execute(
+            delete(artifact_table).where(
+                artifact_table.c.workspace_id == at.workspace,
+                artifact_table.c.run_id == row.run_id,
+                artifact_table.c.kind == row.kind,
+            )
+        )
+
+
+def artifacts(at: Transaction) -> list[ArtifactRow]:
+    columns = [artifact_table.c[name] for name in ArtifactRow.__struct_fields__]
+    found = (
+        select(*columns)
+        .where(artifact_table.c.workspace_id == at.workspace)
+        .order_by(artifact_table.c.run_id, artifact_table.c.kind)
+    )
+    return [ArtifactRow(**row._asdict()) for row in at.connection.execute(found)]

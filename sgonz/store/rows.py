@@ -1,0 +1,177 @@
+"""The values that the store takes and gives, beside those of `sgonz.plan.state`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from sgonz.events import AnyEvent
+from sgonz.plan.runs import Kind, Outcome, State
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of rows."""
+
+
+class SweepRow(Row, frozen=True, kw_only=True):
+    """One sweep as it was submitted, and how its runs stand."""
+
+    id: int
+    name: str
+    text: str  # the sweep file
+    spec_json: str  # the sweep after defaults, extensions and --set
+    cluster: str
+    created: float
+    provenance: Mapping[str, object]
+    states: Mapping[State, int]
+
+    @property
+    def runs(self) -> int:
+        return sum(self.states.values())
+
+
+class SubmissionRow(Row, frozen=True, kw_only=True):
+    """A submission that was written down and not confirmed."""
+
+    tag: str
+    sequence: int
+    sweep_id: int
+    cluster: str
+    elements: int  # how many jobs
+    time: float
+
+
+class EndedJob(Row, frozen=True, kw_only=True):
+    """A job that is over, and how that is known."""
+
+    tag: str
+    element: int
+    outcome: Outcome
+    evidence: str
+
+
+class Applied(Row, frozen=True, kw_only=True):
+    """What the lines of one event file changed."""
+
+    read: bool = False  # whether they were new
+    started: tuple[str, ...] = ()  # runs
+    ended: tuple[str, ...] = ()  # runs whose attempt ended, whatever the outcome
+    completed: tuple[str, ...] = ()  # those of them that have their result
+    epochs: int = 0
+    unknown: int = 0  # events about runs that are not in this store
+
+
+class Problem(Row, frozen=True, kw_only=True):
+    """Something that is wrong with an event file, and how it was handled."""
+
+    file: str  # relative to the work folder
+    rule: str
+    count: int = 1
+    detail: str = ""
+    first: float = 0.0  # when it was seen
+    last: float = 0.0
+
+
+class Stretch(Row, frozen=True, kw_only=True):
+    """What one look at one event file gave."""
+
+    file: str  # relative to the work folder
+    events: Sequence[AnyEvent]
+    offset: int  # where it ends
+    tag: str
+    element: int
+    problems: Sequence[Problem] = ()
+
+
+class StandingRow(Row, frozen=True, kw_only=True):
+    """What the last turn of a sweep left, while nothing has been written since."""
+
+    changes: int
+    until: float | None  # when time alone makes something due
+    free_jobs: int | None
+    answer: str
+
+
+class AttemptRow(Row, frozen=True, kw_only=True):
+    """One try at one run."""
+
+    run_id: str
+    attempt: int
+    tag: str
+    element: int
+    external_id: str | None = None
+    host: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    micro_batch: int | None = None
+    peak_memory_mb: float | None = None
+    started: float
+    seen: float  # time of its last event
+    ready: float | None = None  # model and data were loaded
+    ended: float | None = None
+    seconds: float | None = None
+    outcome: Outcome | None = None
+    error: str | None = None
+    signature: str | None = None
+    evidence: str | None = None  # where the outcome is known from, if not from the worker
+
+
+class ResultRow(Row, frozen=True, kw_only=True):
+    """One run with its settings and its final scores, for tables."""
+
+    run_id: str
+    kind: Kind
+    dataset: str
+    task: str
+    model: str
+    teacher: str | None
+    protocol: str
+    seed: int
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    loss: str
+    alpha: float
+    temperature: float
+    state: State
+    reason: str | None
+    needs: tuple[str, ...]
+    metric: str  # name of the headline score
+    best_epoch: int | None
+    epochs_done: int | None
+    validation_loss: float | None
+    validation_score: float | None
+    test_score: float | None  # from the run that evaluated it, where that is another one
+    validation: Mapping[str, float]
+    test: Mapping[str, float]
+    flags: tuple[str, ...]
+    notes: Mapping[str, str | int | float]
+    seconds: float | None
+    attempts: int
+    selected: bool
+    superseded: bool
+
+
+class BenchmarkRow(Row, frozen=True, kw_only=True):
+    """Size and speed of one model at one input shape on one device."""
+
+    run_id: str
+    model: str
+    device: str
+    batch_size: int
+    length: int  # tokens
+    parameters: int | None = None
+    size_mb: float | None = None
+    macs: float | None = None
+    latency_ms: float | None = None  # None where it did not fit in memory
+
+
+class ArtifactRow(Row, frozen=True, kw_only=True):
+    """Something on disk that a run left: weights, logits, an export."""
+
+    run_id: str
+    kind: str
+    path: str  # relative to the work folder
+    size: int  # bytes
+    created: float

@@ -1,0 +1,90 @@
+"""When memory runs out: how that is recognised, and how work is made smaller until it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from sgonz.rundir import RunDir, write_atomic
+from sgonz.train import batches
+
+SMALLER = "smaller.json"  # in the checkpoint folder
+Found = TypeVar("Found")
+# What torch raises as a plain RuntimeError, by its words: its CPU allocator, drivers, and libraries under it.
+PHRASES = (
+    "can't allocate memory",
+    "not enough memory: you tried to allocate",
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "HIP out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device, or the machine, has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in PHRASES)
+
+
+def in_fitting_parts(
+    rows: np.ndarray, micro_batch: int, work: Callable[[np.ndarray], Found]
+) -> tuple[list[Found], int]:
+    """What `work` makes of the rows in micro-batches, and the size of those that fitted.
+
+    Where memory runs out all of them are done again at half the size; raises what a single row raises.
+    """
+    while True:
+        try:
+            return [work(part) for part in batches.micro_batches(rows, micro_batch)], micro_batch
+        except Exception as error:
+            if micro_batch == 1 or not out_of_memory(error):
+                raise
+        micro_batch = half(micro_batch, len(rows))  # outside of the handler, which keeps tensors alive
+        give_back()
+
+
+def half(micro_batch: int, rows: int) -> int:
+    """The next smaller size that splits these rows further."""
+    return max(1, -(-min(micro_batch, rows) // 2))
+
+
+def recompute_activations(model: nn.Module) -> None:
+    """Keep every layer's input alone and compute the rest again on the way back: the same numbers, a third slower.
+
+    transformers' own switch knows no ALBERT. A layer is a member of a list of modules without a list inside.
+    """
+    for members in model.modules():
+        for layer in members if isinstance(members, nn.ModuleList) else ():
+            if not any(isinstance(inner, nn.ModuleList) for inner in layer.modules()):
+                layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+
+
+def leave_smaller(run: RunDir, micro_batch: int, recompute: bool) -> None:
+    """After an attempt that memory ended where no step can be made again: how the next one is to begin."""
+    smaller = (half(micro_batch, micro_batch), recompute) if micro_batch > 1 else (1, True)
+    write_atomic(run.checkpoint / SMALLER, msgspec.json.encode(smaller))
+
+
+def smaller(run: RunDir, micro_batch: int, recompute: bool) -> tuple[int, bool]:
+    """How a run begins: as given, or smaller where an attempt before has left word."""
+    try:
+        left = msgspec.json.decode((run.checkpoint / SMALLER).read_bytes(), type=tuple[int, bool])
+    except FileNotFoundError:
+        return micro_batch, recompute
+    return min(micro_batch, left[0]), recompute or left[1]
+
+
+def give_back() -> None:
+    """Return what torch's allocator holds but does not use to the device."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

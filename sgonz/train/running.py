@@ -1,0 +1,43 @@
+"""One attempt at one run, as every kind of run is handed it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from sgonz.events import Event, RunEnded
+from sgonz.plan.runs import Outcome, RunSpec
+from sgonz.rundir import RunDir
+
+
+class Stopped(Exception):
+    """The worker was told to go; what has been done is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Where a run lives, what it is, and how it speaks to the outside."""
+
+    run: RunDir
+    spec: RunSpec
+    attempt: int
+    emit: Callable[[Event], None]
+    stop: Callable[[], bool]  # true once the worker has been told to go
+    device: torch.device
+    micro_batch: int | None = None  # what is known to fit the device; None to try the whole batch first
+    recompute: bool = False  # activations do not fit either, and are known not to
+    began: float = field(default_factory=time.monotonic)
+
+    def go_on(self) -> None:
+        """Raise Stopped once the worker has been told to go."""
+        if self.stop():
+            raise Stopped
+
+    def ended(self, outcome: Outcome = Outcome.COMPLETED, **result: Any) -> RunEnded:
+        """This attempt's end, timed."""
+        return RunEnded(time=time.time(), run_id=self.spec.run_id, attempt=self.attempt, outcome=outcome,
+                        seconds=time.monotonic() - self.began, **result)  # fmt: skip

@@ -1,0 +1,74 @@
+"""A plan as a screen: what would run, for how long, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sgonz.plan.runs import Kind
+from sgonz.view.cells import Column, cut, table_of, whole
+from sgonz.view.figures import MISSING, hours, number_of, printable
+
+GAP = 2  # columns between two cells
+
+
+def plan_screen(plan: Mapping[str, Any], width: int) -> RenderableType:
+    """Counts, one cell for each data set and model with its runs, predicted hours, warnings."""
+    parts: list[RenderableType] = [_first_line(plan)]
+    if plan["matrix"]:
+        parts.append(_matrix(plan["matrix"], width))
+    if plan["students"]:
+        parts.append(whole(f"students: {', '.join(map(printable, plan['students']))}"))
+    parts.append(whole(f"predicted: {hours(plan['predicted_hours'])} ({plan['estimated_by']})"))
+    parts += [whole(f"warning: {warning}", "yellow") for warning in plan["warnings"]]
+    return Group(*parts)
+
+
+def _first_line(plan: Mapping[str, Any]) -> Text:
+    runs = plan["runs"]
+    line = whole(plan["sweep"], "bold")
+    protocol = f", protocol {plan['protocol']}" if plan.get("protocol") else ""
+    new = f", {plan['new']:,} of them new" if plan.get("new") is not None else ""
+    kinds = ", ".join(f"{runs[kind]:,} {kind}" for kind in Kind if runs.get(kind))
+    line.append(f": {number_of(runs['total'], 'run')} ({kinds}){new}{protocol}", style="not bold")
+    return line
+
+
+def _matrix(cells: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
+    """Models down and data sets across, or the other way round, or a list: whatever fits."""
+    for down, across in (("model", "dataset"), ("dataset", "model")):
+        if _width(cells, down, across) <= width:
+            return _grid(cells, down, across, width)
+    columns = [
+        Column(heading="data set", cell=lambda cell: cut(cell["dataset"])),
+        Column(heading="model", cell=lambda cell: cut(cell["model"])),
+        Column(heading="runs", cell=lambda cell: cut(cell["runs"]), number=True),
+    ]
+    return table_of(columns, cells, width=width, group=lambda cell: cell["dataset"])
+
+
+def _width(cells: Sequence[Mapping[str, Any]], down: str, across: str) -> int:
+    most = max(len(str(cell["runs"])) for cell in cells)
+    headings = {printable(cell[across]) for cell in cells}
+    first = max(len(printable(cell[down])) for cell in cells)
+    return first + sum(max(len(name), most) + GAP for name in headings) + GAP
+
+
+def _grid(cells: Sequence[Mapping[str, Any]], down: str, across: str, width: int) -> RenderableType:
+    found = {(cell[down], cell[across]): cell["runs"] for cell in cells}
+    names = list(dict.fromkeys(cell[down] for cell in cells))
+    headings = list(dict.fromkeys(cell[across] for cell in cells))
+    heading = {"model": "model", "dataset": "data set"}[down]
+    columns = [Column(heading=heading, cell=lambda name: cut(name))]
+    for other in headings:
+        columns.append(
+            Column(
+                heading=other,
+                cell=lambda name, other=other: cut(found.get((name, other), MISSING)),  # type: ignore[misc]
+                number=True,
+            )
+        )
+    return table_of(columns, names, width=width)

@@ -1,0 +1,118 @@
+"""Answers on stdout, for people: as wide as the terminal, without codes where somebody else reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sgonz.plan.runs import State
+from sgonz.view.boards import leaderboard_table, results_table
+from sgonz.view.cells import Column, Row, cut, stdout_console, table_of, whole
+from sgonz.view.figures import MISSING, done_of, number_of, plain, printable
+from sgonz.view.matrix import plan_screen
+from sgonz.view.stages import STYLES, counts_line, other_choices, stage_table
+
+FAILURES_SHOWN = 20
+
+
+def show_status(answer: Mapping[str, Any], *, console: Console | None = None) -> None:
+    """Print an answer of `status()`."""
+    console = console or stdout_console()
+    console.print(status_screen(answer, console.width))
+
+
+def show_leaderboard(rows: Sequence[Row], *, console: Console | None = None) -> None:
+    """Print rows of `leaderboard()`."""
+    console = console or stdout_console()
+    console.print(leaderboard_table(rows, console.width))
+
+
+def show_results(rows: Sequence[Row], *, console: Console | None = None) -> None:
+    """Print rows of `results()`."""
+    console = console or stdout_console()
+    console.print(results_table(rows, console.width))
+
+
+def show_plan(plan: Mapping[str, Any], *, console: Console | None = None) -> None:
+    """Print what a sweep would run."""
+    console = console or stdout_console()
+    console.print(plan_screen(plan, console.width))
+
+
+def show_rows(
+    columns: Sequence[str], rows: Sequence[Row], title: str | None = None, *, console: Console | None = None
+) -> None:
+    """Print rows of any kind; `columns` says which of their values, in which order."""
+    console = console or stdout_console()
+    console.print(any_table(columns, rows, title, console.width))
+
+
+def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
+    """Counts, a row for each data set, what runs wait for, and the failures."""
+    parts: list[RenderableType] = [*_heading(answer), stage_table(answer["datasets"], width=width)]
+    parts += [whole(line, "dim") for line in other_choices(answer["datasets"])]
+    if answer["waiting"]:
+        reasons = sorted(answer["waiting"].items(), key=lambda pair: -pair[1])
+        parts.append(whole("waiting: " + ", ".join(f"{size:,} {printable(why)}" for why, size in reasons)))
+    parts += [whole(_memory_line(step), "dim") for step in answer.get("memory", ())]
+    if answer["failures"]:
+        parts.append(_failures(answer["failures"], width))
+    if len(answer["failures"]) > FAILURES_SHOWN:
+        parts.append(cut(f"and {len(answer['failures']) - FAILURES_SHOWN:,} more", "dim"))
+    return Group(*parts)
+
+
+def _heading(answer: Mapping[str, Any]) -> tuple[Text, Text]:
+    done, every = done_of(answer["runs"])
+    first = cut(answer["sweep"], "bold")
+    end = ", finished" if answer["finished"] else ""
+    first.append(f": {done:,} of {number_of(every, 'run')} done{end}", style="not bold")
+    first.append(f", {number_of(answer['attempts'], 'attempt')}", style="not bold")
+    return first, counts_line(answer["runs"])
+
+
+def _memory_line(step: Row) -> str:
+    """One thing that memory made smaller or moved."""
+    what = f"memory: {step['model']} on {step['dataset']}"
+    if "resource" in step:
+        more = f" with {step['memory_gb']:g} GB" if step["memory_gb"] else ""
+        return printable(f"{what} ({step['kind']}) starts in {step['resource']}{more}: {step['reason']}")
+    size = f"in micro-batches of {step['micro_batch']}" if step["micro_batch"] else "in whole batches"
+    again = ", recomputing activations" if step["recompute"] else ""
+    return printable(f"{what} ({step['kind']}) runs {size}{again} on {step['device']}")
+
+
+def _failures(failures: Sequence[Row], width: int) -> Table:
+    columns = [
+        Column(heading="run", cell=lambda row: cut(row["run_id"])),
+        Column(heading="state", cell=lambda row: cut(row["state"], STYLES[State(row["state"])]), least=92),
+        Column(heading="kind", cell=lambda row: cut(row["kind"])),
+        Column(heading="data set", cell=lambda row: cut(row["dataset"])),
+        Column(heading="model", cell=lambda row: cut(row["model"])),
+        Column(heading="reason", cell=lambda row: cut(row["reason"] or row["error"] or MISSING)),
+    ]
+    return table_of(columns, failures[:FAILURES_SHOWN], width=width)
+
+
+def any_table(columns: Sequence[str], rows: Sequence[Row], title: str | None, width: int) -> Table:
+    """Rows of any kind; long text goes on in the next line, so that nothing is lost."""
+    shown = [
+        Column(heading=name, cell=_cell(name), number=_is_numeric([row.get(name) for row in rows]))
+        for name in columns
+    ]
+    return table_of(shown, rows, width=width, title=title)
+
+
+def _is_numeric(values: Sequence[Any]) -> bool:
+    given = [value for value in values if value is not None]
+    return bool(given) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in given
+    )
+
+
+def _cell(name: str) -> Callable[[Row], Text]:
+    return lambda row: Text(plain(row.get(name)), overflow="fold")
