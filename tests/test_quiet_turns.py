@@ -1,0 +1,85 @@
+"""A turn in which nothing happened reads no runs, and one in which anything did reads them all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sgonz import standing
+from sgonz.cluster.local import LocalCluster
+from sgonz.cluster.profile import load_profile
+from sgonz.coordinator import Coordinator, turn
+from sgonz.events import RunEnded, RunStarted
+from sgonz.plan.expand import Sources
+from sgonz.plan.runs import Dataset, Kind, Model, Outcome, RunSpec, Settings, State
+from sgonz.plan.spec import decode
+from sgonz.rundir import Workdir
+from sgonz.store.rows import EndedJob
+from sgonz.store.store import open_store
+
+TABLE = {"name": "s", "datasets": ["d"], "finetune": {"models": ["m"]}, "evaluate": False}
+POS = Dataset(name="d", task="tagging", format="conllu", metric="f1")
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Iterator[Coordinator]:
+    """A sweep whose one run waits after a failure, and nothing at work."""
+    work = Workdir(tmp_path)
+    work.create()
+    profile = load_profile("local")
+    with open_store(work.store, workspace=tmp_path, create=True) as store:
+        sweep = store.add_sweep(name="s", text="", spec_json="{}", cluster="local", time=1.0, provenance={})
+        run = RunSpec(run_id="a", kind=Kind.FINETUNE, dataset=POS, model=Model(name="m"), settings=Settings())
+        store.add_runs(sweep, [run])
+        store.add_submission(tag="t", sequence=1, sweep_id=sweep, cluster="local", elements=[["a"]], time=1.0)
+        store.mark_sent("t", ["x"], 1.0)
+        now = time.time()
+        failed = RunEnded(
+            time=now, run_id="a", attempt=1, outcome=Outcome.FAILED, signature="E:1", error="boom"
+        )
+        store.apply("f", [RunStarted(time=now, run_id="a", attempt=1), failed], 9, tag="t", element=0)
+        store.end_jobs([EndedJob(tag="t", element=0, outcome=Outcome.COMPLETED, evidence="left")], now)
+        yield Coordinator(
+            workdir=work,
+            store=store,
+            cluster=LocalCluster(profile),
+            profile=profile,
+            sweep_id=sweep,
+            sweep=decode(TABLE, "test"),
+            sources=Sources(datasets={"d": POS}, models={"m": Model(name="m")}),
+        )
+
+
+def test_turn_with_nothing_new_stands_on_the_last_one(at: Coordinator) -> None:
+    first = turn(at)
+    assert turn(at, first).rows is first.rows
+    another_process = turn(at, rows_wanted=False)
+    assert (another_process.rows, another_process.answer) == ((), first.answer)
+
+
+def test_whatever_is_written_by_anybody_is_seen(at: Coordinator) -> None:
+    first = turn(at)
+    with open_store(at.workdir.store, workspace=at.workdir.root) as other:
+        other.set_state(["a"], State.CANCELLED, reason="by hand", time=3.0)
+    second = turn(at, first)
+    assert second.rows[0].state is State.CANCELLED
+    assert turn(at, first).rows is not first.rows  # although the second turn left that all is quiet
+
+
+def test_failed_run_is_due_when_its_pause_is_over(at: Coordinator) -> None:
+    first = turn(at)
+    [row] = first.rows
+    assert row.ended is not None
+    due = row.ended + at.sweep.retry.delay_seconds
+    assert standing.due(at.sweep, first.rows) == due
+    assert standing.found(at.store, at.sweep_id, due - 1) is not None
+    assert standing.found(at.store, at.sweep_id, due) is None
+
+
+def test_status_of_a_turn_that_acted_is_not_kept(at: Coordinator) -> None:
+    turn(at)
+    at.store.set_state(["a"], State.CANCELLED, time=3.0)
+    assert standing.found(at.store, at.sweep_id, 0.0) is None

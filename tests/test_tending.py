@@ -1,0 +1,92 @@
+"""What a sweep leaves on the disk and in history.json, and the commands that look after both."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sgonz.rundir import Workdir
+from sgonz.sample import make
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SWEEP = """
+name = "tended"
+datasets = ["pos"]
+[sample]
+size = 60
+[models.student]
+cut_from = "sample-albert"
+layers = 2
+[finetune]
+models = ["sample-albert"]
+max_length = 64
+grid.learning_rate = [5e-4, 1e-3]
+grid.batch_size = 16
+grid.epochs = 1
+"""
+DISTILL = """
+[distill]
+students = ["student"]
+max_length = 64
+epochs = 1
+grid.learning_rate = [1e-3]
+grid.batch_size = 16
+"""
+
+
+def sgonz(work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([sys.executable, "-m", "sgonz", *arguments], capture_output=True, text=True, check=False,
+                          cwd=work.parent, env={**os.environ, "SGONZ_WORKDIR": str(work)})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def answer(work: Path, *arguments: str) -> Any:
+    return json.loads(sgonz(work, *arguments, "--format", "json").stdout)
+
+
+def with_weights(work: Path) -> set[str]:
+    return {path.parents[1].name for path in work.glob("runs/*/*/output/model")}
+
+
+def test_a_sweep_keeps_its_best_weights_and_makes_again_what_is_asked_for_after_all(tmp_path: Path):
+    work, file = tmp_path / "work", tmp_path / "tended.toml"
+    make(work / "sample" / "1-60", seed=1, size=60)
+    file.write_text(SWEEP)
+    sgonz(work, "run", str(file))
+    grid = {row["run_id"]: row for row in answer(work, "results") if row["kind"] == "finetune"}
+    best = min(grid, key=lambda run_id: grid[run_id]["validation_loss"])
+    assert len(grid) == 2
+    assert with_weights(work) == {best}
+    assert all(Workdir(work).run(run_id).read_result() for run_id in grid)
+
+    history = json.loads((work / "history.json").read_bytes())
+    (cost,) = history["costs"]
+    assert cost["runs"] == 2
+    assert cost["seconds_per_step"] > 0
+    rows = answer(work, "efficiency", "--where", "kind = finetune")
+    assert [(row["model"], row["runs"]) for row in rows] == [("sample-albert", 2)]
+    assert rows[0]["memory_gb"] > 0
+
+    assert answer(work, "clean") == []  # nothing that the sweep does not want to keep
+    listed = answer(work, "clean", "--keep", "scores", "--dry-run")
+    assert [row["run_id"] for row in listed] == [best]
+    assert with_weights(work) == {best}
+    sgonz(work, "clean", "--keep", "scores", "--yes")
+    assert with_weights(work) == set()
+
+    file.write_text(SWEEP + DISTILL)
+    sgonz(work, "run", str(file))
+    status = answer(work, "status")
+    assert status["finished"] is True
+    assert set(status["runs"]) == {"COMPLETED"}
+    assert best in with_weights(work)  # the teacher was made again, to the same end
+    again = {row["run_id"]: row for row in answer(work, "results")}
+    assert again[best]["validation_loss"] == grid[best]["validation_loss"]

@@ -1,0 +1,217 @@
+"""Runs on a device that is too small for their batches: they split, go on, and end as if it were large enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.optim import AdamW
+
+from sgonz import costs
+from sgonz.events import EpochEnded, MemoryShort, RunReady
+from sgonz.plan.runs import Kind, Outcome
+from sgonz.train import finetune, loop, memory, step
+from sgonz.train.execute import execute
+from sgonz.train.memory import out_of_memory, recompute_activations
+
+SETTINGS = {"epochs": 2, "learning_rate": 1e-4}
+
+
+@contextmanager
+def memory_for(rows: int, *, only: Callable[[nn.Module], bool] = lambda module: True) -> Iterator[None]:
+    """A device on which no model can embed more rows than this at a time."""
+
+    def allocate(module: nn.Module, arguments: tuple[object, ...]) -> None:
+        read = arguments[0] if arguments and isinstance(module, nn.Embedding) else None
+        if isinstance(read, torch.Tensor) and read.ndim == 2 and len(read) > rows and only(module):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    hook = register_module_forward_pre_hook(allocate)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def losses(found: list[object]) -> list[float | None]:
+    return [event.validation_loss for event in found if isinstance(event, EpochEnded)]
+
+
+def weights(run):
+    return load_file(run.output / "model" / "model.safetensors")
+
+
+def assert_close(one, other, *, atol=1e-5):
+    for name, tensor in weights(one).items():
+        torch.testing.assert_close(tensor, weights(other)[name], rtol=0, atol=atol, msg=name)
+
+
+@pytest.mark.parametrize("dataset", ["text", "tagging", "qa"])
+def test_run_that_does_not_fit_splits_and_ends_as_if_it_did(bench, dataset):
+    enough = bench.run("enough", Kind.FINETUNE, dataset, "albert", settings=SETTINGS)  # has no dropout
+    bench.do(enough)
+    expected, bench.events = losses(bench.events), []
+    short = bench.run("short", Kind.FINETUNE, dataset, "albert", settings=SETTINGS)
+    with memory_for(3):
+        ended = bench.do(short)
+    assert ended.outcome is Outcome.COMPLETED, ended.error
+    assert losses(bench.events) == pytest.approx(expected, rel=1e-3)  # AdamW makes much of rounding at first
+    told = [event.micro_batch for event in bench.events if isinstance(event, MemoryShort)]
+    assert told == [2]
+    assert ended.notes["micro_batch"] == 2
+
+
+def test_next_run_of_the_shape_starts_with_the_split(bench):
+    first = bench.run("first", Kind.FINETUNE, "text", "albert", settings=SETTINGS)
+    with memory_for(3):
+        bench.do(first)
+        costs.record(bench.workdir, ["first"])
+        bench.events = []
+        second = bench.run("second", Kind.FINETUNE, "text", "albert",
+                           settings=SETTINGS | {"learning_rate": 2e-4, "batch_size": 16})  # fmt: skip
+        ended = execute(second, 1, bench.events.append, history=costs.read(bench.workdir))
+    assert ended.outcome is Outcome.COMPLETED
+    assert [event.micro_batch for event in bench.events if isinstance(event, RunReady)] == [2]
+    assert not any(isinstance(event, MemoryShort) for event in bench.events)
+    other = bench.run("other", Kind.FINETUNE, "pair", "albert", settings=SETTINGS)
+    execute(other, 1, bench.events.append, history=costs.read(bench.workdir))
+    assert [event.micro_batch for event in bench.events if isinstance(event, RunReady)] == [2, 8]
+
+
+def test_validation_that_does_not_fit_is_read_in_smaller_parts(bench):
+    enough = bench.run("enough", Kind.FINETUNE, "tagging", "albert", settings=SETTINGS)
+    bench.do(enough)
+    expected, bench.events = losses(bench.events), []
+    short = bench.run("short", Kind.FINETUNE, "tagging", "albert", settings=SETTINGS)
+    with memory_for(3, only=lambda module: not module.training):
+        ended = bench.do(short)
+    assert ended.notes["micro_batch"] == 8
+    assert losses(bench.events) == pytest.approx(expected, rel=1e-5)
+    assert_close(enough, short, atol=0)
+
+
+def test_stored_logits_and_test_scores_that_do_not_fit_are_made_in_smaller_parts(bench):
+    bench.do(bench.run("teacher", Kind.FINETUNE, "tagging", "albert", settings={"epochs": 1}))
+    for name, rows in (("roomy", 99), ("tight", 3)):
+        with memory_for(rows):
+            logits = bench.run(
+                f"{name}-logits", Kind.LOGITS, "tagging", "albert", needs={"teacher": "teacher"}
+            )
+            assert bench.do(logits).outcome is Outcome.COMPLETED
+            exam = bench.run(f"{name}-exam", Kind.EVALUATE, "tagging", "albert", needs={"model": "teacher"})
+            assert bench.do(exam).outcome is Outcome.COMPLETED
+    roomy, tight = (bench.workdir.run(f"{name}-exam").read_result() for name in ("roomy", "tight"))
+    assert tight.test == pytest.approx(roomy.test, rel=1e-5)
+
+
+def test_memory_that_ends_inside_an_update_leaves_nothing_half_applied(bench, monkeypatch):
+    enough = bench.run("enough", Kind.FINETUNE, "text", "albert", settings=SETTINGS)
+    bench.do(enough)
+    expected, bench.events = losses(bench.events), []
+    run = bench.run("run", Kind.FINETUNE, "text", "albert", settings=SETTINGS)
+    whole, calls = AdamW.step, iter(range(17))  # the second epoch has begun: there is a checkpoint behind it
+
+    def interrupted(optimizer: AdamW, closure: None = None) -> None:
+        if next(calls, None) is None:
+            with torch.no_grad():
+                optimizer.param_groups[0]["params"][0].mul_(2.0)  # some parameters were changed already
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        whole(optimizer, closure)
+
+    monkeypatch.setattr(AdamW, "step", interrupted)
+    ended = bench.do(run)
+    assert ended.outcome is Outcome.OUT_OF_MEMORY
+    monkeypatch.undo()
+    first, bench.events = losses(bench.events), []
+    again = bench.do(run, attempt=2)
+    assert again.outcome is Outcome.COMPLETED
+    ready = next(event for event in bench.events if isinstance(event, RunReady))
+    assert (ready.epoch, ready.micro_batch) == (1, 4)
+    assert first + losses(bench.events) == pytest.approx(expected, rel=1e-4)
+
+
+def count_forwards(model: nn.Module) -> list[str]:
+    """Grows with every call of a self-attention's query, which every layer has one of."""
+    calls: list[str] = []
+    for name, module in model.named_modules():
+        if name.endswith("query"):
+            module.register_forward_hook(lambda *_, name=name: calls.append(name))
+    return calls
+
+
+@pytest.mark.parametrize("family", ["bert", "albert", "roberta"])
+def test_recomputed_activations_give_the_same_gradients_with_dropout_too(bench, family):
+    run = bench.run("run", Kind.FINETUNE, "text", family, settings=SETTINGS)
+    machine = loop.machine_of(finetune.prepare(bench.preparing(run)), "fp32", steps=10)
+    machine.model.train()
+    rows = torch.arange(8).numpy()
+    kept, _ = step.fitting(machine, rows, 0, step.Fit(8))
+    expected = [parameter.grad.clone() for parameter in machine.model.parameters()]
+    machine.optimizer.zero_grad()
+    calls = count_forwards(machine.bare_model)
+    recompute_activations(machine.bare_model)
+    recomputed, _ = step.fitting(machine, rows, 0, step.Fit(8, True))
+    assert len(calls) == 2 * machine.bare_model.config.num_hidden_layers
+    assert recomputed.item() == pytest.approx(kept.item(), rel=1e-6)
+    for parameter, gradient in zip(machine.model.parameters(), expected, strict=True):
+        assert (parameter.grad - gradient).norm() <= 1e-6 * gradient.norm()
+
+
+def test_when_not_one_row_fits_activations_are_recomputed_and_that_is_told_and_remembered(bench, monkeypatch):
+    turned_on: list[bool] = []
+    for module in (step, memory):
+        monkeypatch.setattr(module, "recompute_activations",
+                            lambda model: (turned_on.append(True), recompute_activations(model)))  # fmt: skip
+    run = bench.run("run", Kind.FINETUNE, "text", "albert", settings=SETTINGS)
+    with memory_for(0, only=lambda module: not turned_on):
+        ended = bench.do(run)
+    assert ended.outcome is Outcome.COMPLETED, ended.error
+    assert (ended.notes["micro_batch"], ended.notes["recompute"]) == (8, 1)
+    assert [
+        (event.micro_batch, event.recompute) for event in bench.events if isinstance(event, MemoryShort)
+    ] == [(8, True)]
+    costs.record(bench.workdir, ["run"])
+    later = bench.run("later", Kind.FINETUNE, "text", "albert", settings=SETTINGS)
+    turned_on.clear()
+    with memory_for(0, only=lambda module: not turned_on):
+        assert (
+            execute(later, 1, bench.events.append, history=costs.read(bench.workdir)).notes["recompute"] == 1
+        )
+
+
+def test_run_that_fits_in_no_way_is_out_of_memory(bench):
+    with memory_for(0):
+        ended = bench.do(bench.run("run", Kind.FINETUNE, "text", "albert", settings=SETTINGS))
+    assert ended.outcome is Outcome.OUT_OF_MEMORY
+    assert "OutOfMemoryError" in ended.error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+            True,
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: device-side assert triggered"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("can't allocate memory"), False),
+    ],
+)
+def test_out_of_memory_is_known_by_type_and_message(error, said):
+    assert out_of_memory(error) is said
+
+
+def test_torch_itself_is_understood_when_the_machine_has_no_room():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert out_of_memory(caught.value)
