@@ -1,0 +1,187 @@
+"""How long the store takes at a thousand, ten thousand and a hundred thousand runs, each with fifty epoch scores.
+
+    python benchmarks/store_scale.py [--runs 1000,10000,100000] [--scores 50] [--postgres URL] [--json FILE]
+
+Wall clock, the median of three; the process's own CPU seconds beside it, since others may use the machine too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+
+from sgonz.cluster.local import LocalCluster
+from sgonz.cluster.profile import load_profile
+from sgonz.coordinator import Coordinator, turn
+from sgonz.opening import Stored
+from sgonz.plan.expand import Sources, finetune_runs
+from sgonz.plan.runs import Dataset, Model
+from sgonz.plan.spec import decode
+from sgonz.rundir import Workdir
+from sgonz.store.query import named_queries
+from sgonz.store.store import Store, open_store
+
+DATASETS, MODELS = 8, 10
+COUNTS = "SELECT kind, dataset, state, COUNT(*) FROM runs WHERE workspace_id = :workspace GROUP BY kind, dataset, state"
+PIVOT = """SELECT dataset, model, SUM(CASE WHEN state = 'COMPLETED' THEN 1 ELSE 0 END) AS completed,
+    SUM(CASE WHEN state = 'FAILED' THEN 1 ELSE 0 END) AS failed, SUM(CASE WHEN state = 'PENDING' THEN 1 ELSE 0 END)
+    AS pending, COUNT(*) FROM runs WHERE workspace_id = :workspace GROUP BY dataset, model"""
+BEST = """SELECT dataset, run_id, criterion_value FROM (SELECT dataset, run_id, criterion_value, ROW_NUMBER() OVER
+    (PARTITION BY dataset ORDER BY criterion_value, run_id) AS place FROM runs WHERE workspace_id = :workspace AND
+    kind = 'finetune' AND state = 'COMPLETED' AND criterion_value IS NOT NULL) AS ranked WHERE place = 1"""
+
+
+def sweep_of(runs: int) -> tuple[dict[str, Any], Sources]:
+    """A grid of so many runs."""
+    seeds = runs // (DATASETS * MODELS)
+    names = [f"data{number}" for number in range(DATASETS)]
+    models = [f"model{number}" for number in range(MODELS)]
+    table = {
+        "name": f"grid{runs}", "datasets": names, "seeds": list(range(max(1, seeds // 5))), "evaluate": False,
+        "finetune": {"models": models, "grid": {"learning_rate": [1e-5, 2e-5, 3e-5, 4e-5, 5e-5]}},
+    }  # fmt: skip
+    datasets = {name: Dataset(name=name, task="tagging", format="conllu", files={"train": f"/texts/{name}"},
+                              metric="f1", fingerprint=name) for name in names}  # fmt: skip
+    return table, Sources(
+        datasets=datasets, models={name: Model(name=name, path=f"/models/{name}") for name in models}
+    )
+
+
+def fill(store: Store, runs: int, scores: int) -> dict[str, Any]:
+    """Expand and insert a grid, then make nine in ten of its runs finished ones with scores by epoch."""
+    table, sources = sweep_of(runs)
+    sweep = decode(table, "benchmark")
+    began, cpu = time.perf_counter(), time.process_time()
+    specs = finetune_runs(sweep, sources)
+    stored = Stored(sweep=table, sources=sources, workloads={})
+    encoded = msgspec.json.encode(stored).decode()
+    sweep_id = store.add_sweep(
+        name=sweep.name, text="", spec_json=encoded, cluster="local", time=1.0, provenance={}
+    )
+    store.add_runs(sweep_id, specs)
+    took = {"wall": time.perf_counter() - began, "cpu": time.process_time() - cpu, "runs": len(specs)}
+    with store.transaction() as at:
+        percent = "%%" if at.connection.dialect.name == "postgresql" else "%"
+
+        def run(sql: str) -> None:
+            at.connection.exec_driver_sql(sql.replace("%", percent))
+
+        run("""UPDATE runs SET state = CASE WHEN position % 10 = 0 THEN 'FAILED' ELSE 'COMPLETED' END, attempts = 1,
+            validation_loss = 1.0 / (1 + position % 977), criterion_value = 1.0 / (1 + position % 977), seconds = 100,
+            validation_score = 80, validation = '{"f1":80.5,"precision":70.25}', flags = '[]', best_epoch = 3,
+            epochs_done = 10, ended = 5""")
+        run("""INSERT INTO attempts (workspace_id, run_id, attempt, tag, element, started, seen, ended, seconds, outcome,
+            device, parameters) SELECT workspace_id, run_id, 1, 't', 0, 1, 5, 5, 100, state, 'cuda', 1000 + position % 10
+            FROM runs""")
+        run(f"""INSERT INTO scores (workspace_id, run_id, final, epoch, step, split, name, value)
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {scores})
+            SELECT workspace_id, run_id, FALSE, (n - 1) / 5 + 1, n, 'validation', 's' || (n % 5), 1.0 / n
+            FROM runs CROSS JOIN numbers""")
+    with store.transaction() as at:
+        at.connection.execute(text("ANALYZE"))
+    return took
+
+
+def timed(act: Callable[[], Any], times: int = 3) -> dict[str, float]:
+    walls, cpus = [], []
+    for _ in range(times):
+        began, cpu = time.perf_counter(), time.process_time()
+        act()
+        walls.append(time.perf_counter() - began)
+        cpus.append(time.process_time() - cpu)
+    return {"wall": statistics.median(walls), "cpu": min(cpus)}
+
+
+def command(folder: Path, location: str | Path, *arguments: str) -> float:
+    """Wall seconds of one `sgonz` command in a fresh process."""
+    env = {**os.environ, "SGONZ_WORKDIR": str(folder), "SGONZ_DATABASE": str(location)}
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "sgonz", *arguments], check=True, stdout=subprocess.DEVNULL, env=env
+    )
+    return time.perf_counter() - began
+
+
+def measure(location: str | Path, folder: Path, runs: int, scores: int) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_store(location, workspace=folder, create=True) as store:
+        found: dict[str, Any] = {"expand and insert": fill(store, runs, scores)}
+        table, sources = sweep_of(runs)
+        [row] = store.sweeps()
+        profile = load_profile("local")
+        at = Coordinator(workdir=Workdir(folder), store=store, cluster=LocalCluster(profile), profile=profile,
+                         sweep_id=row.id, sweep=decode(table, "benchmark"), sources=sources)  # fmt: skip
+        found["snapshot"] = timed(store.snapshot)
+        found["first turn"] = timed(lambda: turn(at), 1)
+        found["turn that selects nothing new, all read"] = timed(lambda: turn(at), 1)
+        last = turn(at)
+        found["idle turn, same process"] = timed(lambda: turn(at, last))
+        found["idle turn, new process"] = timed(lambda: turn(at, rows_wanted=False))
+        found["counts"] = timed(lambda: store.query(COUNTS), 5)
+        found["pivot"] = timed(lambda: store.query(PIVOT), 5)
+        found["best per data set"] = timed(lambda: store.query(BEST), 5)
+        for name in named_queries():
+            found[f"query {name}"] = timed(lambda name=name: store.query(name, {"run": "%"}), 1)
+    command(folder, location, "sweeps")
+    start = min(command(folder, location, "query", "SELECT 1 AS one") for _ in range(3))
+    found["start-up"] = {"wall": start}
+    found["status beyond start-up"] = {
+        "wall": min(command(folder, location, "status") for _ in range(3)) - start
+    }
+    found["advance beyond start-up"] = {
+        "wall": min(command(folder, location, "advance") for _ in range(3)) - start
+    }
+    return found
+
+
+@contextmanager
+def places(postgres: str | None) -> Iterator[dict[str, Callable[[Path], str | Path]]]:
+    engines: dict[str, Callable[[Path], str | Path]] = {"SQLite": lambda folder: folder / "sgonz.db"}
+    if postgres:
+        engines["Postgres"] = lambda folder: postgres.format(runs=folder.name)
+    yield engines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", default="1000,10000,100000")
+    parser.add_argument("--scores", type=int, default=50)
+    parser.add_argument(
+        "--postgres", help="URL of an empty database, with {runs} in its name: one for each size"
+    )
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    results: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as temporary, places(options.postgres) as engines:
+        for engine, location in engines.items():
+            for runs in map(int, options.runs.split(",")):
+                folder = Path(temporary) / engine / str(runs)
+                found = measure(location(folder), folder, runs, options.scores)
+                results[f"{engine} {runs}"] = found
+                print(
+                    f"== {engine}, {runs} runs, {runs * options.scores} scores, load {os.getloadavg()[0]:.1f}"
+                )
+                for what, took in found.items():
+                    print(
+                        f"{what:42} {took['wall']:8.3f} s   cpu {took.get('cpu', float('nan')):8.3f}",
+                        flush=True,
+                    )
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
