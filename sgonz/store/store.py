@@ -5,21 +5,19 @@ Each method is one transaction. Writing is for whoever holds the work folder's l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, insert, select
 
 from sgonz.errors import StoreError
 from sgonz.events import AnyEvent, Progress
 from sgonz.journal import Journal as Record
-from sgonz.plan.runs import Kind, RunSpec, State
-from sgonz.plan.state import JobRow, RunRow, ScoreRow
+from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
-from sgonz.store import collect, jobs, measured, migrate, problems, query, reading, sweeps
+from sgonz.store import collect, jobs, measured, migrate, problems, sweeps
+from sgonz.store.answers import Answers
 from sgonz.store.connect import (
     Journal,
     begin,
@@ -34,15 +32,11 @@ from sgonz.store.imported import Imported, add_imported
 from sgonz.store.rows import (
     Applied,
     ArtifactRow,
-    AttemptRow,
     BenchmarkRow,
     EndedJob,
     Problem,
-    ResultRow,
     StandingRow,
     Stretch,
-    SubmissionRow,
-    SweepRow,
 )
 from sgonz.store.tables import workspaces
 from sgonz.store.transaction import Transaction
@@ -89,27 +83,8 @@ def upgrade(location: str | Path) -> None:
     migrate.upgrade(location)
 
 
-class Store:
+class Store(Answers):
     """One open database, seen from one work folder. Use as a context manager, or close."""
-
-    def __init__(
-        self, engine: Engine, location: str | Path, workspace: int, record: Record | None = None
-    ) -> None:
-        self._engine = engine
-        self.location = location
-        self._workspace = workspace
-        self._record = record
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._engine.dispose()
 
     # sweeps and runs
 
@@ -137,25 +112,12 @@ class Store:
             facts["id"] = number
         return number
 
-    def sweeps(self) -> list[SweepRow]:
-        """Newest first."""
-        with self._reading() as at:
-            return sweeps.list_sweeps(at)
-
     def add_runs(self, sweep_id: int, runs: Sequence[RunSpec]) -> int:
         """Link runs to the sweep, adding those that are not there; how many that were."""
         facts: dict[str, Any] = {"sweep_id": sweep_id, "run_ids": [run.run_id for run in runs]}
         with self._writing("add_runs", facts) as at:
             facts["new"] = sweeps.new_runs(at, runs)
             return sweeps.add_runs(at, sweep_id, runs)
-
-    def spec(self, run_id: str) -> RunSpec:
-        return self.specs([run_id])[0]
-
-    def specs(self, run_ids: Iterable[str]) -> list[RunSpec]:
-        """In the order asked for. Raises StoreError for a run that is not there."""
-        with self._reading() as at:
-            return sweeps.read_specs(at, run_ids)
 
     def set_state(
         self, run_ids: Iterable[str], state: State, *, reason: str | None = None, time: float
@@ -178,11 +140,13 @@ class Store:
         with self._writing("mark_selected", facts) as at:
             sweeps.mark_selected(at, selected, superseded, sweep_id=sweep_id)
 
-    # jobs
+    def import_results(self, sweep_id: int, rows: Sequence[Imported], time: float) -> int:
+        """Add finished results of another study to a sweep; how many were new."""
+        facts = {"sweep_id": sweep_id, "rows": rows, "time": time}
+        with self._writing("import_results", facts) as at:
+            return add_imported(at, sweep_id, rows, time)
 
-    def next_sequence(self) -> int:
-        with self._reading() as at:
-            return jobs.next_sequence(at)
+    # jobs
 
     def add_submission(
         self,
@@ -218,21 +182,6 @@ class Store:
         with self._writing("mark_sent", facts) as at:
             jobs.mark_sent(at, tag, external_ids, time)
 
-    def tags(self) -> set[str]:
-        """Of every submission that was ever written down."""
-        with self._reading() as at:
-            return jobs.tags(at)
-
-    def unsent(self) -> list[SubmissionRow]:
-        """Submissions that were written down, not confirmed, and not given up."""
-        with self._reading() as at:
-            return jobs.unsent(at)
-
-    def live_jobs(self) -> list[JobRow]:
-        """Jobs that nobody has seen the end of, oldest first."""
-        with self._reading() as at:
-            return jobs.live_jobs(at)
-
     def end_jobs(self, ended: Sequence[EndedJob], time: float) -> None:
         """Close jobs; the runs that they still carry are pending again, and those to blame are counted."""
         facts: dict[str, Any] = {"ended": ended, "time": time}
@@ -241,11 +190,6 @@ class Store:
             jobs.end_jobs(at, ended, time)
 
     # events
-
-    def offsets(self) -> dict[str, int]:
-        """How many bytes of every event file have been applied."""
-        with self._reading() as at:
-            return collect.offsets(at)
 
     def apply(self, file: str, events: Sequence[AnyEvent], offset: int, *, tag: str, element: int) -> Applied:
         """Apply the events that end at byte `offset` of `file`, once."""
@@ -265,74 +209,11 @@ class Store:
         with self.transaction() as at:
             problems.note(at, found)
 
-    def problems(self) -> list[Problem]:
-        """What was ever wrong with event files, oldest first."""
-        with self._reading() as at:
-            return problems.list_problems(at)
-
-    # what a turn leaves for the next one
-
-    def changes(self) -> int:
-        """A number that is another one after anything was written."""
-        with self._reading() as at:
-            return problems.changes(at)
-
-    def keep_standing(self, sweep_id: int, standing: StandingRow) -> None:
-        """Remember what a turn found; this alone does not count as a change."""
-        with store_errors(self.location), begin(self._engine, writes=True) as connection:
-            problems.keep_standing(Transaction(connection, self._workspace), sweep_id, standing)
-
-    def standing(self, sweep_id: int) -> StandingRow | None:
-        """What the last turn found, where nothing has been written since."""
-        with self._reading() as at:
-            return problems.standing(at, sweep_id)
-
-    # reading
-
-    def snapshot(self, sweep_id: int | None = None) -> list[RunRow]:
-        """All runs of a sweep, or of the workspace, needs before what needs them."""
-        with self._reading() as at:
-            return reading.snapshot(at, sweep_id)
-
-    def results(self, sweep_id: int | None = None) -> list[ResultRow]:
-        """The same runs with their settings and every final score."""
-        with self._reading() as at:
-            return reading.results(at, sweep_id)
-
-    def epochs(self, run_id: str) -> list[ScoreRow]:
-        """A run's validations, in order."""
-        with self._reading() as at:
-            return reading.epochs(at, run_id)
-
-    def attempts(self, run_ids: Iterable[str] | None = None) -> list[AttemptRow]:
-        """Attempts at these runs, or all of them, oldest first."""
-        with self._reading() as at:
-            return reading.list_attempts(at, run_ids)
-
-    def counts(self, sweep_id: int | None = None) -> dict[tuple[Kind, str], dict[State, int]]:
-        """How many runs stand in each state, by kind and data set."""
-        with self._reading() as at:
-            return reading.counts(at, sweep_id)
-
-    def query(self, name_or_sql: str, parameters: Mapping[str, Any] | None = None) -> query.Answer:
-        """Column names and rows of a named query or of any SQL that only reads."""
-        return query.ask(self.location, self._workspace, name_or_sql, parameters or {})
-
-    def import_results(self, sweep_id: int, rows: Sequence[Imported], time: float) -> int:
-        """Add finished results of another study to a sweep; how many were new."""
-        facts = {"sweep_id": sweep_id, "rows": rows, "time": time}
-        with self._writing("import_results", facts) as at:
-            return add_imported(at, sweep_id, rows, time)
-
-    # what was measured and left on disk
+    # what was measured and left on disk, and what a turn leaves for the next one
 
     def add_benchmarks(self, rows: Sequence[BenchmarkRow]) -> None:
         with self._writing("add_benchmarks", {"rows": rows}) as at:
             measured.add_benchmarks(at, rows)
-
-    def benchmarks(self) -> list[BenchmarkRow]:
-        with self._reading() as at:
-            return measured.benchmarks(at)
 
     def add_artifacts(self, rows: Sequence[ArtifactRow]) -> None:
         with self._writing("add_artifacts", {"rows": rows}) as at:
@@ -343,30 +224,10 @@ class Store:
         with self._writing("forget_artifacts", {"rows": rows}) as at:
             measured.forget_artifacts(at, rows)
 
-    def artifacts(self) -> list[ArtifactRow]:
-        with self._reading() as at:
-            return measured.artifacts(at)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Transaction]:
-        with store_errors(self.location), begin(self._engine, writes=False) as connection:
-            yield Transaction(connection, self._workspace)
-
-    @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """One transaction that writes; nothing of it stays when the block is left by an exception."""
+    def keep_standing(self, sweep_id: int, standing: StandingRow) -> None:
+        """Remember what a turn found; this alone does not count as a change."""
         with store_errors(self.location), begin(self._engine, writes=True) as connection:
-            at = Transaction(connection, self._workspace)
-            yield at
-            at.count_change()
-
-    @contextmanager
-    def _writing(self, what: str | None, facts: Mapping[str, Any]) -> Iterator[Transaction]:
-        """A transaction that the journal tells of, so that `sgonz db rebuild` can do it again."""
-        with self.transaction() as at:
-            yield at
-            if what is not None and self._record is not None:
-                self._record.write("store", do=what, facts=facts)
+            problems.keep_standing(Transaction(connection, self._workspace), sweep_id, standing)
 
 
 def _workspace(connection: Connection, location: str | Path, folder: Path, *, create: bool) -> int:

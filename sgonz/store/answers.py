@@ -1,0 +1,120 @@
+"""What a store is asked: each method looks at one moment of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sgonz.plan.runs import Kind, RunSpec, State
+from sgonz.plan.state import JobRow, RunRow, ScoreRow
+from sgonz.store import collect, jobs, measured, problems, query, reading, sweeps
+from sgonz.store.connected import Connected
+from sgonz.store.rows import (
+    ArtifactRow,
+    AttemptRow,
+    BenchmarkRow,
+    Problem,
+    ResultRow,
+    StandingRow,
+    SubmissionRow,
+    SweepRow,
+)
+
+
+class Answers(Connected):
+    """The part of a store that reads."""
+
+    # sweeps and runs
+
+    def sweeps(self) -> list[SweepRow]:
+        """Newest first."""
+        with self._reading() as at:
+            return sweeps.list_sweeps(at)
+
+    def spec(self, run_id: str) -> RunSpec:
+        return self.specs([run_id])[0]
+
+    def specs(self, run_ids: Iterable[str]) -> list[RunSpec]:
+        """In the order asked for. Raises StoreError for a run that is not there."""
+        with self._reading() as at:
+            return sweeps.read_specs(at, run_ids)
+
+    def snapshot(self, sweep_id: int | None = None) -> list[RunRow]:
+        """All runs of a sweep, or of the workspace, needs before what needs them."""
+        with self._reading() as at:
+            return reading.snapshot(at, sweep_id)
+
+    def results(self, sweep_id: int | None = None) -> list[ResultRow]:
+        """The same runs with their settings and every final score."""
+        with self._reading() as at:
+            return reading.results(at, sweep_id)
+
+    def epochs(self, run_id: str) -> list[ScoreRow]:
+        """A run's validations, in order."""
+        with self._reading() as at:
+            return reading.epochs(at, run_id)
+
+    def attempts(self, run_ids: Iterable[str] | None = None) -> list[AttemptRow]:
+        """Attempts at these runs, or all of them, oldest first."""
+        with self._reading() as at:
+            return reading.list_attempts(at, run_ids)
+
+    def counts(self, sweep_id: int | None = None) -> dict[tuple[Kind, str], dict[State, int]]:
+        """How many runs stand in each state, by kind and data set."""
+        with self._reading() as at:
+            return reading.counts(at, sweep_id)
+
+    def query(self, name_or_sql: str, parameters: Mapping[str, Any] | None = None) -> query.Answer:
+        """Column names and rows of a named query or of any SQL that only reads."""
+        return query.ask(self.location, self._workspace, name_or_sql, parameters or {})
+
+    # jobs and event files
+
+    def next_sequence(self) -> int:
+        with self._reading() as at:
+            return jobs.next_sequence(at)
+
+    def tags(self) -> set[str]:
+        """Of every submission that was ever written down."""
+        with self._reading() as at:
+            return jobs.tags(at)
+
+    def unsent(self) -> list[SubmissionRow]:
+        """Submissions that were written down, not confirmed, and not given up."""
+        with self._reading() as at:
+            return jobs.unsent(at)
+
+    def live_jobs(self) -> list[JobRow]:
+        """Jobs that nobody has seen the end of, oldest first."""
+        with self._reading() as at:
+            return jobs.live_jobs(at)
+
+    def offsets(self) -> dict[str, int]:
+        """How many bytes of every event file have been applied."""
+        with self._reading() as at:
+            return collect.offsets(at)
+
+    def problems(self) -> list[Problem]:
+        """What was ever wrong with event files, oldest first."""
+        with self._reading() as at:
+            return problems.list_problems(at)
+
+    # what was measured and left on disk, and what the last turn left for the next one
+
+    def benchmarks(self) -> list[BenchmarkRow]:
+        with self._reading() as at:
+            return measured.benchmarks(at)
+
+    def artifacts(self) -> list[ArtifactRow]:
+        with self._reading() as at:
+            return measured.artifacts(at)
+
+    def changes(self) -> int:
+        """A number that is another one after anything was written."""
+        with self._reading() as at:
+            return problems.changes(at)
+
+    def standing(self, sweep_id: int) -> StandingRow | None:
+        """What the last turn found, where nothing has been written since."""
+        with self._reading() as at:
+            return problems.standing(at, sweep_id)
