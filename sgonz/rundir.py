@@ -139,6 +139,7 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
     sequence: int  # grows with every submission of a work folder; a later one fences out an earlier one
     threads: int = 1
+    runs_at_once: int = 1  # processes of runs that an element keeps
     linger_seconds: float = 0.0  # how long a worker that is done waits for more before it leaves
     resource: str | None = None  # class of the cluster profile; None: its default
     memory_gb: float | None = None  # where it is more than the class's own

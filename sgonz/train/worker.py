@@ -1,4 +1,4 @@
-"""The process of one job: does its runs in order, each in a child of a fork server that has imported everything.
+"""The process of one job: does its runs, one or a few at a time, each in a child of a fork server.
 
 `python -m sgonz.train.worker JOB_FOLDER [ELEMENT]`. This process itself stays small and imports no torch, so
 that whatever happens to a run, somebody is left to say so.
@@ -7,55 +7,31 @@ that whatever happens to a run, somebody is left to say so.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import multiprocessing
 import os
 import re
 import shutil
-import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Collection, Iterator, Sequence
+from enum import Enum, auto
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
-from sgonz import __version__, events, more_work
+from sgonz import __version__, more_work
 from sgonz.errors import SgonzError, SpecError
-from sgonz.events import Event, JobEnded, JobStarted, RunEnded, RunStarted
+from sgonz.events import JobEnded, JobStarted, RunEnded, RunStarted
 from sgonz.plan.runs import Kind, Outcome, RunSpec
 from sgonz.provenance import PACKAGES, versions
-from sgonz.rundir import (
-    JOB_FORMAT,
-    Claim,
-    ClaimRefused,
-    JobList,
-    RunDir,
-    Workdir,
-    claim,
-    still_holds,
-    write_atomic,
-)
-from sgonz.train import postmortem
-from sgonz.train.child import CANCEL, SIGNALS, STOP, do_run
+from sgonz.rundir import JOB_FORMAT, Claim, ClaimRefused, JobList, RunDir, claim, still_holds, write_atomic
+from sgonz.train.child import SIGNALS
+from sgonz.train.children import Child, attend, begin, finish, kill
+from sgonz.train.job import Job
 from sgonz.train.told import Told
 
-GRACE_SECONDS = 30.0  # for a checkpoint, after a run was asked to stop
 LINGER_LOOK_SECONDS = 0.1  # between looks for more runs; only where a profile asks to linger
-LOOK_SECONDS = 2.0  # between looks for a cancel mark; every look is a request to a shared disk
-# Imported once by the fork server. transformers imports model code late, so it is named here.
-PRELOAD = [
-    "torch", "accelerate", "datasets", "sgonz.train.execute",
-    "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
-    "transformers.models.albert.modeling_albert", "transformers.models.bert.modeling_bert",
-    "transformers.models.distilbert.modeling_distilbert", "transformers.models.roberta.modeling_roberta",
-]  # fmt: skip
 QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -70,24 +46,14 @@ THREADS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One element, begun: what it has to do and where it says what happened."""
+class Taken(Enum):
+    """What came at once of a run that was taken up and has no process."""
 
-    folder: Path
-    jobs: JobList
-    element: int
-    restart: int
-    event_file: Path
-    stream: IO[bytes]
-    told: Told
-
-    @property
-    def workdir(self) -> Workdir:
-        return Workdir(self.folder.parents[1])
-
-    def emit(self, event: Event) -> None:
-        events.append(self.stream, event)
+    DONE = auto()
+    LEFT_OUT = (
+        auto()
+    )  # cancelled, held by a later job, or without a result that it needs; nothing is said of it
+    LATER = auto()  # it needs a run of this list that is not done yet
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -162,12 +128,38 @@ def await_more(job: Job, number: int) -> Sequence[str]:
 
 
 def do_list(job: Job, run_ids: Sequence[str]) -> int:
-    """Do runs in order until told to go; how many were left out."""
+    """Do runs, as many at a time as the job is for, until told to go; how many were left out."""
+    unfinished: dict[str, Child | None] = dict.fromkeys(run_ids)  # None: not begun
     left_out = 0
-    for run_id in run_ids:
-        if job.told.reason:
+    try:
+        while True:
+            left_out += fill(job, unfinished)
+            at_work = [child for child in unfinished.values() if child is not None]
+            if not at_work:
+                return left_out if job.told.reason else left_out + len(unfinished)
+            for child in attend(job, at_work):
+                finish(job, child)
+                del unfinished[child.run.root.name]
+    finally:  # an error of the worker itself ends its runs too
+        for left in unfinished.values():
+            if left is not None:
+                kill(left)
+
+
+def fill(job: Job, unfinished: dict[str, Child | None]) -> int:
+    """Take up runs in order while there is room for one more; how many were left out."""
+    left_out = 0
+    room = job.jobs.runs_at_once - sum(child is not None for child in unfinished.values())
+    for run_id in [run_id for run_id, child in unfinished.items() if child is None]:
+        if job.told.reason or not room:
             break
-        left_out += not do_one(job, job.workdir.run(run_id))
+        taken = take_up(job, job.workdir.run(run_id), unfinished)
+        if isinstance(taken, Child):
+            unfinished[run_id] = taken
+            room -= 1
+        elif taken is not Taken.LATER:
+            del unfinished[run_id]
+            left_out += taken is Taken.LEFT_OUT
     return left_out
 
 
@@ -193,14 +185,10 @@ def begin_events(folder: Path, element: int, restart: int | None) -> tuple[int, 
         return count, event_file
 
 
-def do_one(job: Job, run: RunDir) -> bool:
-    """Do one run, whatever comes of it; False where it was left out and nothing is said of it.
-
-    Left out is what a person cancelled, what a later job holds, and what needs a result that is not there;
-    with the job's end it goes back to where it stood.
-    """
+def take_up(job: Job, run: RunDir, unfinished: Collection[str]) -> Child | Taken:
+    """Begin a run, or say at once what comes of it."""
     if run.cancel.exists():
-        return False
+        return Taken.LEFT_OUT
     try:
         result, spec = run.read_result(), run.read_spec()
     except (msgspec.DecodeError, OSError) as error:
@@ -208,18 +196,17 @@ def do_one(job: Job, run: RunDir) -> bool:
     if result is not None:
         shutil.rmtree(run.checkpoint, ignore_errors=True)  # of an attempt that was killed right after it
         job.emit(msgspec.structs.replace(result, time=time.time(), adopted=True))
-        return True
-    if any(not job.workdir.run(need.run_id).result.exists() for need in spec.needs):
-        return False
+        return Taken.DONE
+    if missing := [need for need in spec.needs if not job.workdir.run(need.run_id).result.exists()]:
+        return Taken.LATER if any(need.run_id in unfinished for need in missing) else Taken.LEFT_OUT
     mine = take(job, run)
     if mine is None:
-        return False
+        return Taken.LEFT_OUT
     job.emit(RunStarted(time=time.time(), run_id=spec.run_id, attempt=mine.attempt))
-    if spec.kind is Kind.NOOP:
-        do_nothing(job, run, spec, mine)
-    else:
-        fork(job, run, mine)
-    return True
+    if spec.kind is not Kind.NOOP:
+        return begin(job, run, mine)
+    do_nothing(job, run, spec, mine)
+    return Taken.DONE
 
 
 def take(job: Job, run: RunDir) -> Claim | None:
@@ -231,18 +218,18 @@ def take(job: Job, run: RunDir) -> Claim | None:
         return None
 
 
-def refuse(job: Job, run: RunDir, error: Exception) -> bool:
+def refuse(job: Job, run: RunDir, error: Exception) -> Taken:
     """A run whose own files cannot be read fails, since trying again would read the same."""
     mine = take(job, run)
     if mine is None:
-        return False
+        return Taken.LEFT_OUT
     message = " ".join(f"{run.root}: {error}".split())[:500]
     job.emit(RunStarted(time=time.time(), run_id=run.root.name, attempt=mine.attempt))
     job.emit(
         RunEnded(time=time.time(), run_id=run.root.name, attempt=mine.attempt, outcome=Outcome.FAILED, error=message,
                  signature=f"{type(error).__name__} in {run.spec.name}")
     )  # fmt: skip
-    return True
+    return Taken.DONE
 
 
 def do_nothing(job: Job, run: RunDir, spec: RunSpec, mine: Claim) -> None:
@@ -251,85 +238,6 @@ def do_nothing(job: Job, run: RunDir, spec: RunSpec, mine: Claim) -> None:
     if still_holds(run, mine.attempt):
         write_atomic(run.result, msgspec.json.encode(ended))
         job.emit(ended)
-
-
-def fork(job: Job, run: RunDir, mine: Claim) -> None:
-    """Do a run in a child of the fork server, and speak for the child where it could not."""
-    began, written, kills = time.time(), events.size(job.event_file), postmortem.oom_kills()
-    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
-    header = f"=== attempt {mine.attempt}, {mine.tag} element {mine.element}, {mine.host}, {moment}\n"
-    context = multiprocessing.get_context("forkserver")
-    theirs, ours = context.Pipe(duplex=False)
-    child = context.Process(
-        target=do_run, args=(str(run.root), mine.attempt, header, str(job.event_file), theirs)
-    )
-    asked: bytes | None = None
-    try:
-        if begin(child):
-            asked = watch(job, run, child, ours)
-    finally:
-        kill(child)  # what the run started and left behind
-        theirs.close()
-        ours.close()
-    job.stream.write(postmortem.missing_newline(job.event_file))
-    if not postmortem.has_ended(job.event_file, written, run.root.name, mine.attempt):
-        death = postmortem.Death(
-            status=child.exitcode, asked=asked, oom_killed=postmortem.oom_kills() > kills, began=began
-        )
-        job.emit(postmortem.ended(run, mine.attempt, death))
-
-
-def begin(child: ForkServerProcess) -> bool:
-    """Have the fork server start a run; False when it died over it, with its reason in the job's output."""
-    serve()
-    try:
-        child.start()
-    except (OSError, EOFError):
-        return False
-    return True
-
-
-def serve() -> None:
-    """Start the fork server where it does not run, deaf to the signals that are meant for this process."""
-    forkserver.set_forkserver_preload(PRELOAD)
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    resource_tracker.ensure_running()  # unblocks two of them when it starts, hence first
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        forkserver.ensure_running()  # inherits what is blocked
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
-def watch(job: Job, run: RunDir, child: ForkServerProcess, orders: Connection) -> bytes | None:
-    """Wait for the child, passing on what it is asked; what that was."""
-    asked: bytes | None = None
-    deadline = float("inf")
-    while True:
-        ready = wait([child.sentinel, job.told.fileno()], timeout=LOOK_SECONDS)
-        if child.sentinel in ready:
-            return asked
-        job.told.hear()
-        if asked is None:
-            # A disk that does not answer is no reason to end a run: os.path says False then.
-            asked = CANCEL if os.path.exists(run.cancel) else STOP if job.told.reason else None
-            if asked is not None:
-                deadline = time.monotonic() + GRACE_SECONDS
-                with contextlib.suppress(BrokenPipeError):  # it has just ended
-                    orders.send_bytes(asked)
-        elif job.told.insisted or time.monotonic() > deadline:
-            kill(child)
-
-
-def kill(child: ForkServerProcess) -> None:
-    """Kill a run's process and everything that it started."""
-    if child.pid is None:
-        return
-    for end in (os.killpg, os.kill) if child.exitcode is None else (os.killpg,):
-        try:
-            end(child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
 
 
 def device() -> str:

@@ -1,0 +1,127 @@
+"""The processes of a worker's runs: forked from a server that has imported everything, watched, and spoken for."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+
+from sgonz import events
+from sgonz.rundir import Claim, RunDir
+from sgonz.train import postmortem
+from sgonz.train.child import CANCEL, SIGNALS, STOP, do_run
+from sgonz.train.job import Job
+
+GRACE_SECONDS = 30.0  # for a checkpoint, after a run was asked to stop
+LOOK_SECONDS = 2.0  # between looks for cancel marks; every look is a request to a shared disk
+# Imported once by the fork server. transformers imports model code late, so it is named here.
+PRELOAD = [
+    "torch", "accelerate", "datasets", "sgonz.train.execute",
+    "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
+    "transformers.models.albert.modeling_albert", "transformers.models.bert.modeling_bert",
+    "transformers.models.distilbert.modeling_distilbert", "transformers.models.roberta.modeling_roberta",
+]  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class Child:
+    """One run's process; what it was asked, and until when it may take its time, change while it lives."""
+
+    run: RunDir
+    mine: Claim
+    process: ForkServerProcess
+    orders: Connection
+    began: float
+    written: int  # bytes of the event file when it began
+    kills: int  # by the kernel, for memory, before it began
+    asked: bytes | None = None
+    deadline: float = float("inf")
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the process is gone; one that never came up is."""
+        return self.process.pid is None or self.process.exitcode is not None
+
+
+def begin(job: Job, run: RunDir, mine: Claim) -> Child:
+    """Have a run started in a child of the fork server."""
+    began, written, kills = time.time(), events.size(job.event_file), postmortem.oom_kills()
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
+    header = f"=== attempt {mine.attempt}, {mine.tag} element {mine.element}, {mine.host}, {moment}\n"
+    context = multiprocessing.get_context("forkserver")
+    theirs, ours = context.Pipe(duplex=False)
+    process = context.Process(
+        target=do_run, args=(str(run.root), mine.attempt, header, str(job.event_file), theirs)
+    )
+    # A server that died over it has left its reason in the job's output; the child has then left too.
+    with theirs, contextlib.suppress(OSError, EOFError):
+        serve()
+        process.start()
+    return Child(run=run, mine=mine, process=process, orders=ours, began=began, written=written, kills=kills)
+
+
+def serve() -> None:
+    """Start the fork server where it does not run, deaf to the signals that are meant for this process."""
+    forkserver.set_forkserver_preload(PRELOAD)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    resource_tracker.ensure_running()  # unblocks two of them when it starts, hence first
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        forkserver.ensure_running()  # inherits what is blocked
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def attend(job: Job, children: Collection[Child]) -> list[Child]:
+    """Wait until children leave, passing on what they are asked; those that left."""
+    while not (left := [child for child in children if child.has_left]):
+        wait([*(child.process.sentinel for child in children), job.told.fileno()], timeout=LOOK_SECONDS)
+        job.told.hear()
+        for child in children:
+            if not child.has_left:
+                remind(job, child)
+    return left
+
+
+def remind(job: Job, child: Child) -> None:
+    """Ask a child to stop where there is reason to; kill one that was asked and takes too long."""
+    if child.asked is None:
+        # A disk that does not answer is no reason to end a run: os.path says False then.
+        child.asked = CANCEL if os.path.exists(child.run.cancel) else STOP if job.told.reason else None
+        if child.asked is not None:
+            child.deadline = time.monotonic() + GRACE_SECONDS
+            with contextlib.suppress(BrokenPipeError):  # it has just ended
+                child.orders.send_bytes(child.asked)
+    elif job.told.insisted or time.monotonic() > child.deadline:
+        kill(child)
+
+
+def finish(job: Job, child: Child) -> None:
+    """End what a run started and left behind, and speak for the child where it could not."""
+    kill(child)
+    child.orders.close()
+    job.stream.write(postmortem.missing_newline(job.event_file))
+    if not postmortem.has_ended(job.event_file, child.written, child.run.root.name, child.mine.attempt):
+        death = postmortem.Death(
+            status=child.process.exitcode, asked=child.asked, oom_killed=postmortem.oom_kills() > child.kills,
+            began=child.began,
+        )  # fmt: skip
+        job.emit(postmortem.ended(child.run, child.mine.attempt, death))
+
+
+def kill(child: Child) -> None:
+    """Kill a run's process and everything that it started."""
+    if child.process.pid is None:
+        return
+    for end in (os.killpg, os.kill) if child.process.exitcode is None else (os.killpg,):
+        try:
+            end(child.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
