@@ -42,10 +42,14 @@ def benchmark(
     if output != "table":
         options.print_rows(found, output, columns)
         return
+    if device:
+        from sgonz.view.speeds import show_speeds
+
+        show_speeds(found, _machine(found, timing.reference))
+        return
     from sgonz.view.tables import show_rows
 
-    shown = [name for name in columns if any(row.get(name) is not None for row in found)]
-    show_rows(shown, found, title=_machine(found))
+    show_rows(COLUMNS, found)
 
 
 def architectures(names: str) -> dict[str, Mapping[str, Any]]:
@@ -85,6 +89,7 @@ def _latency(row: Mapping[str, Any]) -> str:
     return f"{latency:.2f} ms" if latency is not None else row["status"].replace("_", " ")
 
 
-def _machine(found: Sequence[Mapping[str, Any]]) -> str | None:
-    machine = found[0].get("machine") if found else None
-    return f"{machine['device_name']}, {machine['threads']} threads, {machine['host']}" if machine else None
+def _machine(found: Sequence[Mapping[str, Any]], reference: str | None) -> str:
+    machine = found[0]["machine"]
+    where = f"{machine['device_name']}, {machine['threads']} threads, {machine['host']}"
+    return f"{where}; speedup over {reference}" if reference else where
