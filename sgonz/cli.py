@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sgonz import __version__, options
+from sgonz import __version__, cli_site, options
 from sgonz.errors import SgonzError
 
 sweep_options = options.group_of(options.workdir, options.cluster, options.changes)
@@ -24,6 +24,9 @@ def sgonz() -> None:
 
     Start with: sgonz run demo
     """
+
+
+sgonz.add_command(cli_site.cluster)
 
 
 def main() -> None:

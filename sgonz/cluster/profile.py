@@ -39,6 +39,12 @@ class Resource(Table, frozen=True, kw_only=True):
     deepspeed: str | None = None  # configuration file, where the engine is deepspeed
 
 
+class PartitionTable(Table, frozen=True, kw_only=True):
+    """[partitions.NAME]: what tells a partition from the alternatives beside it."""
+
+    max_minutes: Count | None = None  # jobs that are predicted to end before it may go there
+
+
 class Profile(Table, frozen=True, kw_only=True):
     """A whole profile."""
 
@@ -57,6 +63,7 @@ class Profile(Table, frozen=True, kw_only=True):
     requests_per_minute: Positive = 4.0  # to the scheduler's controller
     macs_per_second: Positive = 2e10  # of one job, for predictions until something has been measured
     resources: dict[str, Resource] = msgspec.field(default_factory=dict)
+    partitions: dict[str, PartitionTable] = msgspec.field(default_factory=dict)
     assign: dict[str, str] = msgspec.field(
         default_factory=dict
     )  # model -> resource; `default` for the others
@@ -84,6 +91,8 @@ def load_profile(name_or_file: str) -> Profile:
         raise unknown_key("name", [field for field in Profile.__struct_fields__ if field != "name"], source)
     for name, entry in _tables(table, "resources").items():  # one by one, so that errors carry the name
         convert(entry, Resource, source, f"resources.{name}")
+    for name, entry in _tables(table, "partitions").items():
+        convert(entry, PartitionTable, source, f"partitions.{name}")
     profile: Profile = convert({**table, "name": path.stem}, Profile, source)
     _check(profile, table, source)
     return msgspec.structs.replace(profile, workdir=_expanded(profile.workdir))
