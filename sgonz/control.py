@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from sgonz import lock
-from sgonz.coordinator import Coordinator, observe
+from sgonz.coordinator import Coordinator
+from sgonz.observing import observe
 from sgonz.plan.runs import RunSpec, State
 from sgonz.plan.state import RunRow
 

@@ -12,12 +12,13 @@ from sgonz import answers, options
 from sgonz.checks import check_datasets
 from sgonz.cluster.profile import Profile, load_profile
 from sgonz.control import add_grid, stop_local_jobs
-from sgonz.coordinator import Coordinator, Turn, closing, dismiss, turn
+from sgonz.coordinator import Coordinator, Turn, closing, turn
 from sgonz.errors import StoreSilent
 from sgonz.opening import DEFAULT_CLUSTER, reopen, start
 from sgonz.plan.runs import State
 from sgonz.planned import Planned, plan_sweep, require_sources, workdir_of
 from sgonz.rundir import Workdir
+from sgonz.sending import dismiss
 from sgonz.sources import sample_folder
 
 ASK_FROM = 100  # jobs that others share: more than this is asked about

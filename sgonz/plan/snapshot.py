@@ -1,0 +1,40 @@
+"""What a decision depends on, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from sgonz.plan.actions import Action
+from sgonz.plan.spec import Sweep
+from sgonz.plan.state import RunRow
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """All that a decision may depend on."""
+
+    now: float
+    sweep: Sweep
+    runs: Sequence[RunRow]
+    metrics: Mapping[str, str]  # data set -> headline score
+    free_jobs: int | None  # how many jobs can be sent now; None for as many as there are
+    full: str = "no free slot"  # why there are no more
+    in_jobs: frozenset[str] = frozenset()  # runs in the list of a job that nobody has seen the end of
+    target_seconds: float
+    runs_per_job: int | None = None
+    resource: Callable[[RunRow], str] = lambda row: ""  # class of machine; runs of two never share a job
+    climbed: Callable[[RunRow], bool] = lambda row: False  # memory ended it, and it will be given more
+    seconds: Callable[[RunRow], float]  # predicted length of a run
+    macs: Mapping[str, float] = {}  # of a token by model, where known; decides between equals
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    actions: tuple[Action, ...]
+    waiting: Mapping[str, str]  # run id -> why it is not sent
+    teachers: Mapping[str, str | None]  # data set -> the run chosen, None while its gate is shut
+    teachers_by_loss: Mapping[str, str | None] = {}  # what lowest validation loss would have chosen
+    teachers_by_metric: Mapping[
+        str, str | None
+    ] = {}  # what the headline score on validation would have chosen
+    finished: bool

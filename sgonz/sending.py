@@ -1,0 +1,126 @@
+"""Jobs on their way: given to workers that wait, or sent as submissions, exactly once."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from sgonz import climbing, costs, more_work
+from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
+from sgonz.layout import lay_out, write_job
+from sgonz.plan.ladder import Place
+from sgonz.plan.runs import Outcome
+from sgonz.plan.state import JobRow
+from sgonz.rundir import Element, JobList, Workdir
+from sgonz.store.rows import EndedJob
+
+if TYPE_CHECKING:
+    from sgonz.coordinator import Coordinator
+
+
+def send(at: Coordinator, jobs: Sequence[Sequence[str]], problems: list[str]) -> int:
+    """Give jobs to workers that wait for more, and submit the others; how many were sent.
+
+    What a limit leaves no room for, and what got no answer, is left to a later turn.
+    """
+    rest = list(jobs)
+    for job in at.store.live_jobs():
+        if rest and waits(at, job):
+            _extend(at, job, rest.pop(0))
+    sent = len(jobs) - len(rest)
+    try:
+        for place, part in _submissions(at, rest):
+            submit(at, part, place)
+            sent += len(part)
+    except (HeldByQuota, NoAnswer) as no_room:
+        problems.append(no_room.message)
+    return sent
+
+
+def _submissions(
+    at: Coordinator, jobs: Sequence[Sequence[str]]
+) -> Iterator[tuple[Place | None, Sequence[Sequence[str]]]]:
+    """Jobs by what they ask for, in parts that the cluster takes as one submission each."""
+    if not jobs:
+        return
+    by_class: dict[Place | None, list[Sequence[str]]] = {}
+    history = costs.read(at.workdir)
+    for job, first in zip(jobs, at.store.specs([job[0] for job in jobs]), strict=True):
+        place = climbing.place_of(history, at.profile, first.kind, first.model.name, first.dataset.name)
+        by_class.setdefault(place, []).append(job)
+    most = at.cluster.array_limit()
+    for place, alike in by_class.items():
+        size = most or len(alike)
+        for start in range(0, len(alike), size):
+            yield place, alike[start : start + size]
+
+
+def waits(at: Coordinator, job: JobRow) -> bool:
+    return at.profile.linger_seconds > 0 and job.idle and not job.ended and job.sweep_id == at.sweep_id
+
+
+def _extend(at: Coordinator, job: JobRow, run_ids: Sequence[str]) -> None:
+    """Hand more runs to a waiting worker.
+
+    The intent is in the store first: a crash in between, or a worker that has just left, gives the runs back
+    when the job is seen to be over.
+    """
+    lay_out(at.workdir, at.sweep.name, at.store.specs(run_ids))
+    at.store.extend_job(job.tag, job.element, run_ids, time.time())
+    more_work.offer(at.workdir.job(job.tag), job.element, run_ids)
+
+
+def dismiss(at: Coordinator) -> None:
+    """Send workers home that wait for more runs of a sweep that is done."""
+    for job in at.store.live_jobs():
+        if waits(at, job):
+            more_work.offer(at.workdir.job(job.tag), job.element, ())
+
+
+def submit(at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None = None) -> None:
+    """Send jobs as one submission.
+
+    The intent is in the store, and everything that the jobs read is on disk, before anything is sent; a
+    crash at any point leaves either nothing, or an intent that the next turn looks up by its tag.
+    """
+    sequence = at.store.next_sequence()
+    tag = f"sgonz-{_short(at.workdir)}-{sequence:06d}"
+    specs = {spec.run_id: spec for spec in at.store.specs([run_id for job in jobs for run_id in job])}
+    lay_out(at.workdir, at.sweep.name, specs.values())
+    elements = tuple(Element(run_ids=tuple(job)) for job in jobs)
+    job_list = JobList(
+        tag=tag, sequence=sequence, threads=at.sweep.threads, linger_seconds=at.profile.linger_seconds,
+        resource=place.resource if place else None, memory_gb=place.memory_gb if place else None, elements=elements,
+    )  # fmt: skip
+    write_job(at.workdir, job_list)
+    at.store.add_submission(
+        tag=tag,
+        sequence=sequence,
+        sweep_id=at.sweep_id,
+        cluster=at.profile.name,
+        elements=jobs,
+        time=time.time(),
+    )
+    try:
+        external_ids = at.cluster.submit(at.workdir, job_list)
+    except (HeldByQuota, SubmissionRefused) as refusal:
+        take_back(at, tag, len(jobs), refusal.message)
+        raise
+    at.store.mark_sent(tag, external_ids, time.time())
+
+
+def take_back(at: Coordinator, tag: str, elements: int, why: str) -> None:
+    """Nothing of a submission was sent: its runs are pending again."""
+    over = [EndedJob(tag=tag, element=element, outcome=Outcome.CANCELLED, evidence=why)
+            for element in range(elements)]  # fmt: skip
+    at.store.end_jobs(over, time.time())
+    at.journal.write("never_sent", tag=tag, reason=why)
+    shutil.rmtree(at.workdir.job(tag), ignore_errors=True)
+
+
+def _short(workdir: Workdir) -> str:
+    """Four digits that tell work folders apart in a queue."""
+    return hashlib.sha256(str(workdir.root.resolve()).encode()).hexdigest()[:4]
