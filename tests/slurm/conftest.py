@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from job_folders import noop
+from job_folders import eventually, noop
 from slurm_sweeps import ARRAY_LIMIT, FEW, DevCluster, Start, Sweeping, coordinator, profile
 
 from sgonz.cluster.profile import Resource
@@ -70,3 +70,5 @@ def start(dev: DevCluster, tmp_path: Path) -> Iterator[Start]:
         with closing(sweeping.at):
             if sweeping.external_ids:
                 sweeping.at.cluster.cancel(sweeping.at.store.live_jobs())
+    if begun:
+        eventually(lambda: not dev.queue())  # the next test counts jobs too

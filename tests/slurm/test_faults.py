@@ -35,6 +35,7 @@ def test_a_job_cancelled_by_somebody_is_held_until_retry(start: Start, dev: DevC
     array = sweep.external_ids[0].split("_")[0]
     sweep.until(lambda: len(dev.queue("--states=R")) == 6)
     dev.ask("scancel", f"{array}_[0-2]")
+    eventually(lambda: len(dev.queue("--job", array)) == 3)  # sooner, some might slip through the gate
     sweep.open()
     sweep.until(lambda: sweep.count(State.COMPLETED) == 3 and sweep.count(State.CANCELLED) == 3)
     sweep.until(lambda: not sweep.at.store.live_jobs())
@@ -63,11 +64,9 @@ def test_a_preempted_job_is_started_again_by_slurm_and_sent_once(start: Start, d
     sweep.until(lambda: len(dev.queue("--states=R")) == 2)
     high = ("--partition=high", "--gres=gpu:a100:4", "--output=/dev/null", "--job-name=high")
     dev.ask("sbatch", *high, "--array=0-1", "--wrap=true")
-    sweep.until(lambda: len(dev.queue("--job", array, "--states=PD")) == 2)
-    # Started sooner, they would meet what is left of themselves on the nodes.
     sweep.until(lambda: not dev.queue("--name", "high"))
     sweep.open()
-    restart_now(dev, array)
+    restart_soon(dev, array, 2)
     sweep.finish()
     sweep.assert_nothing_lost_or_done_twice(2)
     assert sweep.at.cluster.requests.notes.counts["sbatch"] == 1
@@ -75,10 +74,19 @@ def test_a_preempted_job_is_started_again_by_slurm_and_sent_once(start: Start, d
     assert events == ["0.1.jsonl", "1.1.jsonl"]
 
 
-def restart_now(dev: DevCluster, array: str) -> None:
-    """Slurm lets two minutes pass before a requeued job may start; an operator need not wait."""
-    for job in dev.queue("--job", array, "--states=PD"):
-        dev.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+def restart_soon(dev: DevCluster, array: str, requeued: int) -> None:
+    """Slurm lets two minutes pass before a requeued job may start; an operator need not wait.
+
+    What is left of it has to be gone from its node first, and the clock's second has to be another one: a node
+    takes no order to start that is not younger, in whole seconds, than the order to end ("credential revoked").
+    """
+
+    def waiting() -> list[str]:
+        lines = dev.ask("squeue", "-h", "-r", "--job", array, "-o", "%i %T").splitlines()
+        return [line.split()[0] for line in lines if line.endswith(" PENDING")]
+
+    for job in eventually(lambda: found if len(found := waiting()) == requeued else []):
+        dev.ask("scontrol", "update", f"JobId={job}", "StartTime=now+2")
 
 
 @pytest.mark.slow
@@ -125,7 +133,8 @@ class Dying(SlurmCluster):
 
     def _sbatch(self, command):
         if moment == "in":
-            os.spawnvp(os.P_NOWAIT, "sh", ["sh", "-c", 'exec >/dev/null 2>&1; sleep 3; exec "$@"', "sh", *command])
+            wait = 'exec >/dev/null 2>&1; while ! [ -e "$0" ]; do sleep 0.1; done; exec "$@"'
+            os.spawnvp(os.P_NOWAIT, "sh", ["sh", "-c", wait, gate + ".sbatch", *command])
             die()
         return super()._sbatch(command)
 
@@ -150,13 +159,18 @@ def test_a_coordinator_killed_while_submitting_sends_once(
         env=environment, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    sweep = start(runs)
-    assert len(sweep.at.store.unsent()) == 1
+    sweep = start(runs, times={"settled_seconds": 600.0})
+    (unsent,) = sweep.at.store.unsent()
     sweep.turn()
     if moment != "after":
         assert "may still be on its way" in sweep.problems  # nothing is concluded yet
+        assert sweep.at.store.unsent() == [unsent]
+    if moment == "before":  # it has had its time by now
+        sweep = start(runs, times={"settled_seconds": 0.0})
+    gate.with_name("gate.sbatch").touch()
     sweep.until(lambda: not sweep.at.store.unsent())
-    assert len(dev.queue()) == runs
+    tags = {job.tag for job in sweep.at.store.live_jobs()}
+    assert len(dev.queue("--name", ",".join(tags))) == len(dev.queue()) == runs
     gate.unlink()
     sweep.finish()
     sweep.assert_nothing_lost_or_done_twice(runs)
@@ -225,8 +239,8 @@ def test_a_job_that_the_controller_has_forgotten_is_done_again(start: Start, dev
     with (dev.home / "slurm.conf").open("a") as conf:
         conf.write("FirstJobId=100000\n")  # nodes refuse a number that they have seen
     dev.script("start", "slurmctld")
-    sweep.open()
     sweep.until(lambda: outcomes(sweep, tag))
+    sweep.open()
     ((outcome, evidence),) = outcomes(sweep, tag)
     assert outcome == Outcome.UNKNOWN
     assert "sacct: CANCELLED, " in evidence  # the controller gave up all that it had forgotten
@@ -261,6 +275,6 @@ def test_a_lost_node_costs_no_run(start: Start, dev: DevCluster) -> None:
     finally:
         dev.script("start", "n2")
     sweep.open()
-    restart_now(dev, array)
+    restart_soon(dev, array, 1)
     sweep.finish(patience=200)
     assert sweep.count(State.COMPLETED) == 2

@@ -31,11 +31,9 @@ def test_an_array_is_sent_with_one_request_and_done_on_both_nodes(start: Start, 
 
 def test_distinct_gpus_are_given_to_the_jobs_of_a_node(start: Start, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
-    sweep = start(
-        4,
-        resource=Resource(gres="gpu:a100:2", max_minutes=10),
-        setup=(f'echo "$SLURMD_NODENAME $CUDA_VISIBLE_DEVICES" >> {seen}; sleep 1',),
-    )
+    say = f'echo "$SLURMD_NODENAME $CUDA_VISIBLE_DEVICES" >> {seen}'
+    together = f"until [ $(wc -l < {seen}) -ge 4 ]; do sleep 0.1; done"
+    sweep = start(4, resource=Resource(gres="gpu:a100:2", max_minutes=10), setup=(say, together))
     sweep.finish()
     assert sorted(seen.read_text().splitlines()) == ["n1 0,1", "n1 2,3", "n2 0,1", "n2 2,3"]
 
@@ -162,6 +160,8 @@ def test_a_look_costs_one_squeue_and_at_most_one_sacct(start: Start) -> None:
 
 def test_looks_stay_within_the_request_budget(start: Start) -> None:
     sweep = start(4, requests_per_minute=4)
+    sweep.turn()
+    requests = sweep.at.cluster.requests
+    assert requests.per_minute() == sum(requests.notes.counts.values())
     sweep.finish()  # events alone say so
-    assert sweep.at.cluster.requests.notes.counts.get("squeue", 0) == 0
-    assert sweep.at.cluster.requests.per_minute() == sum(sweep.at.cluster.requests.notes.counts.values())
+    assert requests.notes.counts.get("squeue", 0) == 0
