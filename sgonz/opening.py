@@ -20,6 +20,7 @@ from sgonz.plan.spec import decode
 from sgonz.planned import Planned
 from sgonz.provenance import provenance
 from sgonz.rundir import Workdir
+from sgonz.store.rows import SweepRow
 from sgonz.store.store import Store, open_store
 from sgonz.sweepfile import dump
 from sgonz.workloads import workloads_of
@@ -56,19 +57,28 @@ def start(planned: Planned, profile: Profile, workdir: Workdir) -> Coordinator:
 def reopen(workdir: Workdir, name: str | None, *, cluster: str | None = None) -> Coordinator:
     """Open the sweep of this name in a work folder, or the newest one."""
     store = open_existing(workdir, cluster)
-    sweeps = store.sweeps()
-    chosen = next((sweep for sweep in sweeps if name in (None, sweep.name)), None)
-    if chosen is None:
-        names = ", ".join(dict.fromkeys(sweep.name for sweep in sweeps)) or "none yet"
-        raise SpecError(
-            f"{workdir.root} holds no sweep {name or ''}".rstrip(), hint=f"Sweeps there: {names}."
-        )
+    chosen = named(store, name, workdir)
     stored = msgspec.json.decode(chosen.spec_json, type=Stored)
     profile = load_profile(cluster or chosen.cluster)
     return Coordinator(
         workdir=workdir, store=store, cluster=cluster_of(profile), profile=profile, sweep_id=chosen.id,
         sweep=decode(stored.sweep, chosen.name), sources=stored.sources, workloads=_keyed(stored.workloads),
     )  # fmt: skip
+
+
+def named(store: Store, name: str | None, workdir: Workdir) -> SweepRow:
+    """The newest sweep of this name, else the newest with this tag, else (without a name) the newest of all."""
+    sweeps = store.sweeps()
+    chosen = next((sweep for sweep in sweeps if name in (None, sweep.name)), None)
+    if chosen is None:
+        tags = store.sweep_tags()
+        chosen = next((sweep for sweep in sweeps if name in tags.get(sweep.name, ())), None)
+    if chosen is None:
+        names = ", ".join(dict.fromkeys(sweep.name for sweep in sweeps)) or "none yet"
+        raise SpecError(
+            f"{workdir.root} holds no sweep {name or ''}".rstrip(), hint=f"Sweeps there: {names}."
+        )
+    return chosen
 
 
 def open_existing(workdir: Workdir, cluster: str | None = None, *, read_only: bool = False) -> Store:

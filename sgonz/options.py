@@ -29,7 +29,9 @@ cluster = click.option(
 changes = click.option(
     "--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change a key of the sweep file."
 )
-sweep_name = click.option("--sweep", "sweep", metavar="NAME", help="A sweep of the work folder [the newest].")
+sweep_name = click.option(
+    "--sweep", "sweep", metavar="NAME", help="A sweep of the work folder, or a tag [the newest]."
+)
 where = click.option(
     "--where", metavar="CONDITION", help='Which runs: "dataset in (pos, ner) and state = FAILED".'
 )

@@ -20,7 +20,7 @@ from sgonz.events import size
 from sgonz.journal import JOURNAL_FORMAT
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
-from sgonz.store import collect, jobs, measured, sweeps
+from sgonz.store import collect, jobs, labels, measured, sweeps
 from sgonz.store.imported import Imported, add_imported
 from sgonz.store.maintain import forget_workspace
 from sgonz.store.rows import ArtifactRow, BenchmarkRow, EndedJob, Problem, Stretch
@@ -159,6 +159,18 @@ def _import_results(to: Replay, facts: Mapping[str, Any]) -> None:
     add_imported(to.at, to.sweep_ids[facts["sweep_id"]], rows, facts["time"])
 
 
+def _add_note(to: Replay, facts: Mapping[str, Any]) -> None:
+    labels.add_note(to.at, **facts)
+
+
+def _remove_note(to: Replay, facts: Mapping[str, Any]) -> None:
+    labels.remove_note(to.at, facts["sweep"], facts["number"])
+
+
+def _set_tags(to: Replay, facts: Mapping[str, Any]) -> None:
+    labels.set_tags(to.at, facts["sweep"], facts["tags"])
+
+
 STEPS: dict[str, Callable[[Replay, Mapping[str, Any]], None]] = {
     "add_sweep": _add_sweep,
     "add_runs": _add_runs,
@@ -174,6 +186,9 @@ STEPS: dict[str, Callable[[Replay, Mapping[str, Any]], None]] = {
     "add_artifacts": _add_artifacts,
     "forget_artifacts": _forget_artifacts,
     "import_results": _import_results,
+    "add_note": _add_note,
+    "remove_note": _remove_note,
+    "set_tags": _set_tags,
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sgonz import answers, climbing, costs, options, standing
+from sgonz.commands.labelling import labels_of
 from sgonz.commands.planning import find_run, show
 from sgonz.coordinator import Coordinator, closing, look
 from sgonz.errors import SpecError
@@ -58,6 +59,7 @@ def status(
             )
         else:
             answer = standing.answer(kept)
+        answer = {**answer, **labels_of(at.store, at.sweep.name)}
     if output == "table":
         from sgonz.view.tables import show_status
 
@@ -139,12 +141,14 @@ def _to_print(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def sweeps(workdir: str | None, *, output: str) -> None:
     with open_existing(workdir_of(workdir), read_only=True) as store:
+        tags, notes = store.sweep_tags(), {note.sweep: note.text for note in store.notes()}
         listed = [
             {"name": sweep.name, "created": time.strftime("%Y-%m-%d %H:%M", time.localtime(sweep.created)),
-             "cluster": sweep.cluster, "runs": sweep.runs, "states": dict(sweep.states)}
+             "cluster": sweep.cluster, "runs": sweep.runs, "states": dict(sweep.states),
+             "tags": list(tags.get(sweep.name, ())), "note": notes.get(sweep.name)}
             for sweep in store.sweeps()
         ]  # fmt: skip
-    show(listed, output, ("name", "created", "cluster", "runs", "states"))
+    show(listed, output, ("name", "created", "cluster", "runs", "states", "tags", "note"))
 
 
 def query(text: str | None, parameters: Sequence[str], workdir: str | None, *, output: str) -> None:

@@ -41,6 +41,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None  # of the completed attempt
     selected: bool = False
     superseded: bool = False
+    tags: tuple[str, ...] = ()  # of the sweeps that it stands in
 
     @property
     def was_interrupted(self) -> bool:

@@ -19,7 +19,7 @@ from sgonz.errors import SpecError
 
 Predicate = Callable[[Any], bool]
 FIELDS = ("run_id", "kind", "dataset", "model", "teacher", "state", "protocol", "seed", "learning_rate", "batch_size", "epochs",
-          "attempts", "failures", "best_epoch", "validation_loss", "selected", "superseded", "reason", "signature")  # fmt: skip
+          "attempts", "failures", "best_epoch", "validation_loss", "selected", "superseded", "reason", "signature", "tags")  # fmt: skip
 _TOKEN = re.compile(r"""\s*(?:(<=|>=|!=|==|=|<|>|~|\(|\)|,)|"([^"]*)"|'([^']*)'|([^\s=<>!~(),"']+))""")
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -30,7 +30,7 @@ def parse(text: str) -> Predicate:
     """A predicate over anything that has the run's fields as attributes.
 
     Raises SpecError with the place, what was expected and the fields there are. Text compares without
-    regard to case; a run id may be shortened to its first digits.
+    regard to case; a run id may be shortened to its first digits; of several tags one is enough.
     """
     parser = _Parser(text)
     predicate = parser.condition()
@@ -147,7 +147,9 @@ def _compare(field: str, sign: str, value: str) -> Predicate:
     if sign == "!=":
         return lambda row: not _equal(field, getattr(row, field), value)
     if sign == "~":
-        return lambda row: fnmatch.fnmatchcase(str(getattr(row, field) or "").lower(), value.lower())
+        return lambda row: any(
+            fnmatch.fnmatchcase(part, value.lower()) for part in _words_of(getattr(row, field))
+        )
     number = _number(value)
     if number is None:
         raise SpecError(f"--where: {field} {sign} {value}: {value!r} is not a number")
@@ -157,6 +159,8 @@ def _compare(field: str, sign: str, value: str) -> Predicate:
 
 
 def _equal(field: str, fact: Any, value: str) -> bool:
+    if isinstance(fact, tuple):  # one of several
+        return any(_equal(field, part, value) for part in fact or (None,))
     if fact is None:
         return value.lower() in ("none", "null", "")
     if isinstance(fact, bool):
@@ -166,6 +170,12 @@ def _equal(field: str, fact: Any, value: str) -> bool:
     if field == "run_id" and len(value) >= 4:
         return str(fact).startswith(value.lower())
     return str(fact).lower() == value.lower()
+
+
+def _words_of(fact: Any) -> list[str]:
+    """What a pattern is compared with: every part of a value that has several."""
+    parts = fact if isinstance(fact, tuple) else (fact,)
+    return [str(part or "").lower() for part in parts or ("",)]
 
 
 def _number(value: str) -> float | None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from sgonz.plan.runs import Kind, RunSpec, State
 from sgonz.plan.state import JobRow, RunRow, ScoreRow
-from sgonz.store import collect, jobs, measured, problems, query, reading, sweeps
+from sgonz.store import collect, jobs, labels, measured, problems, query, reading, sweeps
 from sgonz.store.connected import Connected
 from sgonz.store.rows import (
     ArtifactRow,
     AttemptRow,
     BenchmarkRow,
+    NoteRow,
     Problem,
     ResultRow,
     StandingRow,
@@ -30,6 +31,16 @@ class Answers(Connected):
         """Newest first."""
         with self._reading() as at:
             return sweeps.list_sweeps(at)
+
+    def notes(self, sweep: str | None = None) -> list[NoteRow]:
+        """What people wrote about the sweep of this name, or about all; oldest first."""
+        with self._reading() as at:
+            return labels.notes(at, sweep)
+
+    def sweep_tags(self) -> dict[str, tuple[str, ...]]:
+        """Name of a sweep -> its tags; only sweeps that have any."""
+        with self._reading() as at:
+            return labels.tags(at)
 
     def spec(self, run_id: str) -> RunSpec:
         return self.specs([run_id])[0]

@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, select
 
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.state import RunRow, ScoreRow
+from sgonz.store import labels
 from sgonz.store.rows import AttemptRow, ResultRow
 from sgonz.store.tables import attempts, jobs, needs, runs, scores, sweep_runs
 from sgonz.store.transaction import Transaction, chunks
@@ -22,13 +23,17 @@ _KINDS = {str(kind): kind for kind in Kind}
 _STATES = {str(state): state for state in State}
 _OUTCOMES: dict[str | None, Outcome | None] = {None: None, **{str(outcome): outcome for outcome in Outcome}}
 _MARKS = ("selected", "superseded")
-_RUN_COLUMNS = tuple(name for name in RunRow.__struct_fields__ if name not in ("needs", *_MARKS))
+_RUN_COLUMNS = tuple(name for name in RunRow.__struct_fields__ if name not in ("needs", "tags", *_MARKS))
 _RESULT_COLUMNS = tuple(name for name in ResultRow.__struct_fields__ if name not in ("needs", *_MARKS))
 
 
 def snapshot(at: Transaction, sweep_id: int | None = None) -> list[RunRow]:
     """All runs of a sweep, or of the workspace, needs before what needs them."""
-    return [RunRow(**columns) for columns in _runs_of(at, sweep_id, _RUN_COLUMNS)]
+    tagged = labels.tags_of_runs(at)
+    return [
+        RunRow(**columns, tags=tagged.get(columns["run_id"], ()))
+        for columns in _runs_of(at, sweep_id, _RUN_COLUMNS)
+    ]
 
 
 def results(at: Transaction, sweep_id: int | None = None) -> list[ResultRow]:

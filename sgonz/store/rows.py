@@ -31,6 +31,16 @@ class SweepRow(Row, frozen=True, kw_only=True):
         return sum(self.states.values())
 
 
+class NoteRow(Row, frozen=True, kw_only=True):
+    """Something that a person wrote about a sweep."""
+
+    sweep: str  # name
+    number: int
+    time: float
+    author: str
+    text: str
+
+
 class SubmissionRow(Row, frozen=True, kw_only=True):
     """A submission that was written down and not confirmed."""
 

@@ -16,7 +16,7 @@ from sgonz.events import AnyEvent, Progress
 from sgonz.journal import Journal as Record
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
-from sgonz.store import collect, jobs, measured, migrate, problems, sweeps
+from sgonz.store import collect, jobs, labels, measured, migrate, problems, sweeps
 from sgonz.store.answers import Answers
 from sgonz.store.connect import (
     Journal,
@@ -145,6 +145,22 @@ class Store(Answers):
         facts = {"sweep_id": sweep_id, "rows": rows, "time": time}
         with self._writing("import_results", facts) as at:
             return add_imported(at, sweep_id, rows, time)
+
+    def add_note(self, sweep: str, text: str, *, author: str, time: float) -> int:
+        """Write something about the sweep of this name; the note's number."""
+        facts: dict[str, Any] = {"sweep": sweep, "text": text, "author": author, "time": time}
+        with self._writing("add_note", facts) as at:
+            return labels.add_note(at, **facts)
+
+    def remove_note(self, sweep: str, number: int) -> None:
+        with self._writing("remove_note", {"sweep": sweep, "number": number}) as at:
+            labels.remove_note(at, sweep, number)
+
+    def set_tags(self, sweep: str, tags: Collection[str]) -> None:
+        """From now on these are the tags of the sweep of this name, and no others."""
+        facts = {"sweep": sweep, "tags": sorted(tags)}
+        with self._writing("set_tags", facts) as at:
+            labels.set_tags(at, sweep, facts["tags"])
 
     # jobs
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from sgonz.plan.runs import Kind, Outcome, State
 
-SCHEMA = "0002"  # revisions are numbered, so that newer and older can be told apart without Alembic
+SCHEMA = "0003"  # revisions are numbered, so that newer and older can be told apart without Alembic
 
 metadata = MetaData(
     naming_convention={
@@ -310,6 +310,26 @@ standings = Table(
     Column("free_jobs", Integer),
     Column("answer", Text, nullable=False),  # JSON: what `sgonz status` says
     _of("sweeps", "sweep_id=id"),
+)
+
+# Both belong to a name, so that they stay when the sweep file is edited and submitted again.
+sweep_notes = Table(
+    "sweep_notes",
+    metadata,
+    _workspace(),
+    Column("sweep", Text, primary_key=True),  # name
+    Column("number", Integer, primary_key=True),  # 1, 2, ... of the sweep
+    Column("time", Float, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+sweep_tags = Table(
+    "sweep_tags",
+    metadata,
+    _workspace(),
+    Column("sweep", Text, primary_key=True),  # name
+    Column("tag", Text, primary_key=True),
 )
 
 # Made by us for a new database and by Alembic for an upgraded one, so apart from what migrations compare.

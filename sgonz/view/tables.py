@@ -53,7 +53,11 @@ def show_rows(
 
 def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
     """Counts, a row for each data set, what runs wait for, and the failures."""
-    parts: list[RenderableType] = [*_heading(answer), stage_table(answer["datasets"], width=width)]
+    parts: list[RenderableType] = [
+        *_heading(answer),
+        *map(whole, _label_lines(answer)),
+        stage_table(answer["datasets"], width=width),
+    ]
     parts += [whole(line, "dim") for line in other_choices(answer["datasets"])]
     if answer["waiting"]:
         reasons = sorted(answer["waiting"].items(), key=lambda pair: -pair[1])
@@ -73,6 +77,15 @@ def _heading(answer: Mapping[str, Any]) -> tuple[Text, Text]:
     first.append(f": {done:,} of {number_of(every, 'run')} done{end}", style="not bold")
     first.append(f", {number_of(answer['attempts'], 'attempt')}", style="not bold")
     return first, counts_line(answer["runs"])
+
+
+def _label_lines(answer: Mapping[str, Any]) -> list[str]:
+    """What people wrote about the sweep."""
+    tags = answer.get("tags")
+    lines = [f"tags: {', '.join(tags)}"] if tags else []
+    return lines + [
+        printable(f"{note['time']}, {note['author']}: {note['text']}") for note in answer.get("notes", ())
+    ]
 
 
 def _memory_line(step: Row) -> str:

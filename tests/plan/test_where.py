@@ -10,7 +10,7 @@ from sgonz.plan.state import RunRow
 from sgonz.plan.where import FIELDS, parse
 
 ROW = RunRow(run_id="0123456789abcdef", kind=Kind.FINETUNE, dataset="pos", model="albeto-tiny", state=State.FAILED,
-             learning_rate=5e-5, batch_size=16, selected=False)  # fmt: skip
+             learning_rate=5e-5, batch_size=16, selected=False, tags=("paper", "keep"))  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,10 @@ ROW = RunRow(run_id="0123456789abcdef", kind=Kind.FINETUNE, dataset="pos", model
         ("teacher = none", True),
         ("selected = false", True),
         ("validation_loss < 1", False),
+        ("tags = paper and tags = keep", True),
+        ("tags in (draft, other)", False),
+        ("tags ~ pap*", True),
+        ("not tags = none", True),
     ],
 )
 def test_conditions(text: str, matches: bool):

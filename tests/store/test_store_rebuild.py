@@ -81,6 +81,11 @@ def lived(store: Store, folder: Path) -> None:
     store.mark_selected({"teacher"}, {"rival"}, sweep_id=sweep)
     second = a_sweep(store, [a_run("rival"), a_run("alone")], name="second", time=99.0)
     store.mark_selected({"rival"}, set(), sweep_id=second)
+    store.add_note("second", "for the paper", author="ada", time=99.5)
+    store.add_note("second", "not needed", author="ada", time=99.6)
+    store.remove_note("second", 2)
+    store.set_tags("second", ["paper", "draft"])
+    store.set_tags("second", ["paper", "keep"])
     store.add_benchmarks(
         [BenchmarkRow(run_id="alone", model="m", device="cpu", batch_size=1, length=8, macs=5.0)]
     )

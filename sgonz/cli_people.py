@@ -1,0 +1,42 @@
+"""The commands that are for people alone: what they write about sweeps, what they watch and what they missed."""
+
+from __future__ import annotations
+
+import click
+
+from sgonz import options
+
+
+@click.command()
+@click.argument("sweep")
+@click.argument("text", required=False)
+@click.option("--remove", type=click.IntRange(min=1), metavar="N", help="Take note number N away instead.")
+@options.workdir
+@options.output
+def note(sweep: str, text: str | None, remove: int | None, workdir: str | None, output: str) -> None:
+    """Write TEXT about a sweep; without it, show what was written.
+
+    Notes stand in `sgonz status`, `sgonz sweeps` and the report, and stay when the sweep file is edited.
+    """
+    from sgonz.commands import labelling
+
+    labelling.note(sweep, text, remove, workdir, output=output)
+
+
+@click.command()
+@click.argument("sweep")
+@click.argument("tags", nargs=-1)
+@click.option("--remove", is_flag=True, help="Take these tags away instead.")
+@options.workdir
+@options.output
+def tag(sweep: str, tags: tuple[str, ...], remove: bool, workdir: str | None, output: str) -> None:
+    """Give a sweep TAGS; without any, show those that it has.
+
+    `--sweep TAG` then means the newest sweep with this tag, and `--where "tags = TAG"` runs of all that have it.
+    """
+    from sgonz.commands import labelling
+
+    labelling.tag(sweep, tags, workdir, remove=remove, output=output)
+
+
+COMMANDS = (note, tag)
