@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +18,7 @@ from sgonz.plan import decide as decisions
 from sgonz.plan.decide import Decision, Snapshot, decide
 from sgonz.plan.estimate import Workload, first_guess, predictor
 from sgonz.plan.expand import Sources, distill_runs, evaluate_run, logits_run
+from sgonz.plan.history import History
 from sgonz.plan.runs import State
 from sgonz.plan.spec import Sweep
 from sgonz.plan.state import JobRow, RunRow
@@ -126,9 +127,20 @@ def _snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
         runs_per_job=at.profile.runs_per_job,
         resource=lambda row: str(climbing.place_of(history, at.profile, row.kind, row.model, row.dataset)),
         climbed=lambda row: climbing.climbed_since(history, at.profile, row),
-        seconds=predictor(rows, first_guess(at.workloads, at.profile.macs_per_second)),
+        seconds=_busy(at, history, rows),
         macs={model: load.macs for (_, model), load in at.workloads.items()},
     )
+
+
+def _busy(at: Coordinator, history: History, rows: Sequence[RunRow]) -> Callable[[RunRow], float]:
+    """For how long runs keep their jobs busy; those that go on side by side share the time."""
+    alone = predictor(rows, first_guess(at.workloads, at.profile.macs_per_second))
+
+    def seconds(row: RunRow) -> float:
+        place = climbing.place_of(history, at.profile, row.kind, row.model, row.dataset)
+        return alone(row) / at.profile.runs_at_once(place.resource if place else None)
+
+    return seconds
 
 
 def _free_jobs(at: Coordinator, live: Sequence[JobRow]) -> int | None:

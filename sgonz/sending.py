@@ -91,9 +91,10 @@ def submit(at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None =
     specs = {spec.run_id: spec for spec in at.store.specs([run_id for job in jobs for run_id in job])}
     lay_out(at.workdir, at.sweep.name, specs.values())
     elements = tuple(Element(run_ids=tuple(job)) for job in jobs)
+    resource = place.resource if place else None
     job_list = JobList(
         tag=tag, sequence=sequence, threads=at.sweep.threads, linger_seconds=at.profile.linger_seconds,
-        resource=place.resource if place else None, memory_gb=place.memory_gb if place else None, elements=elements,
+        runs_at_once=at.profile.runs_at_once(resource), resource=resource, memory_gb=place.memory_gb if place else None, elements=elements,
     )  # fmt: skip
     write_job(at.workdir, job_list)
     at.store.add_submission(

@@ -57,7 +57,7 @@ class Profile(Table, frozen=True, kw_only=True):
     environment: dict[str, str] = msgspec.field(default_factory=dict)
     setup: tuple[str, ...] = ()  # shell lines before the worker starts
     target_minutes: Positive = 120.0  # how long a packed job should last
-    runs_per_gpu: Count = 1
+    runs_per_gpu: Count = 1  # processes of runs that a job keeps at the same time
     runs_per_job: Count | None = None  # None: as many as fill target_minutes
     linger_seconds: NotNegative = 0.0  # how long a job that is done waits for more runs before it leaves
     requests_per_minute: Positive = 4.0  # to the scheduler's controller
@@ -72,6 +72,11 @@ class Profile(Table, frozen=True, kw_only=True):
         """Name and values of the resource class that a model's runs start in."""
         name = self.assign.get(model) or self.assign.get("default") or next(iter(self.resources), "default")
         return name, self.resources.get(name, Resource())
+
+    def runs_at_once(self, resource: str | None) -> int:
+        """How many runs a job of this class does at the same time; a run of many processes has it to itself."""
+        shared = self.resources.get(resource or "", Resource()).engine == "torch"
+        return self.runs_per_gpu if shared else 1
 
     @property
     def expanded_environment(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 
 from msgspec import Struct
 
@@ -49,13 +50,12 @@ def predictor(rows: Sequence[RunRow], guess: Seconds) -> Seconds:
         if row.state is State.COMPLETED and row.seconds:
             measured[(row.kind, row.dataset, row.model)].append(row.seconds / _epochs(row))
             wrong[row.kind].append(row.seconds / max(guess(row), 1e-6))
+    per_epoch = {like: fmean(took) for like, took in measured.items()}
+    factors = {kind: fmean(each) for kind, each in wrong.items()}
 
     def seconds(row: RunRow) -> float:
-        like = measured.get((row.kind, row.dataset, row.model))
-        if like:
-            return sum(like) / len(like) * _epochs(row)
-        factors = wrong.get(row.kind)
-        return guess(row) * (sum(factors) / len(factors) if factors else 1.0)
+        like = per_epoch.get((row.kind, row.dataset, row.model))
+        return like * _epochs(row) if like is not None else guess(row) * factors.get(row.kind, 1.0)
 
     return seconds
 

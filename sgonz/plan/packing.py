@@ -24,11 +24,16 @@ def pack(
 ) -> list[tuple[str, ...]]:
     """Split ready runs into jobs of about `target_seconds`, at most `jobs` of them.
 
-    Runs of one data set and model stand together. With a number of jobs that can start now, the work is
+    `seconds`: for how long a run keeps its job busy. Runs of one data set and model stand together. With a number of jobs that can start now, the work is
     spread over all of them even where it is short. A run whose need stands in `ready` too comes behind it
     in the same job, or is left for a later turn. Runs of two resource classes never share a job.
     """
-    ordered = sorted(ready, key=lambda row: (STAGE_ORDER[row.kind], resource(row)))
+    shared: dict[tuple[str, str], int] = {}  # data set and model -> which of them came first
+    for row in ready:
+        shared.setdefault((row.dataset, row.model), len(shared))
+    ordered = sorted(
+        ready, key=lambda row: (STAGE_ORDER[row.kind], resource(row), shared[row.dataset, row.model])
+    )
     total = sum(seconds(row) for row in ordered)
     target = min(target_seconds, total / jobs) if jobs else target_seconds
     waiting_for = {row.run_id for row in ordered}

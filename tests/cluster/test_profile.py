@@ -65,6 +65,21 @@ def test_every_key_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (profile.name, profile.target_minutes, profile.database) == ("mine", 60.0, None)
 
 
+def test_runs_share_a_gpu_where_a_run_is_one_process(tmp_path: Path) -> None:
+    text = """
+        scheduler = "slurm"
+        runs_per_gpu = 3
+        [resources.one]
+        [resources.two]
+        engine = "deepspeed"
+        deepspeed = "zero2.json"
+        [assign]
+        default = "one"
+    """
+    profile = load_profile(profile_file(tmp_path, text))
+    assert [profile.runs_at_once(resource) for resource in ("one", "two", None)] == [3, 1, 3]
+
+
 def test_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
     message = refusal(tmp_path, 'scheduler = "local"\nslot = 2\n')
     assert "mine.toml: slot is not a setting; did you mean slots?" in message

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from transformers import (
     RobertaConfig,
     RobertaModel,
 )
+from workers import Start
 
 from sgonz.plan.runs import Dataset
 
@@ -150,3 +154,20 @@ def dataset(name: str, files: dict[str, str]) -> Dataset:
 @pytest.fixture
 def bench(tmp_path: Path, folders: dict[str, Path], datasets_by_task: dict[str, Dataset]) -> Bench:
     return Bench(tmp_path / "work", folders, datasets_by_task)
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a worker in a session of its own; none is left afterwards."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "sgonz.train.worker", str(folder), *arguments]
+        started.append(subprocess.Popen(command, start_new_session=True, env={**os.environ, **environment}))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()

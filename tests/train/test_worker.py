@@ -6,19 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from job_folders import ends, eventually, job_list, lay_out, noop, spec, told, write_job
+from workers import TAG, Start, hanging, has, in_session, run_processes, started, work
 
 from sgonz.events import AnyEvent, EpochEnded, JobEnded, JobStarted, RunReady, RunStarted
-from sgonz.plan.runs import Kind, Outcome, RunSpec
-from sgonz.rundir import JobList, Workdir, claim
-
-TAG = "sgonz-test-000001"
-Start = Callable[..., "subprocess.Popen[bytes]"]
+from sgonz.plan.runs import Kind, Outcome
+from sgonz.rundir import Workdir, claim
 
 
 @pytest.fixture
@@ -28,68 +25,9 @@ def workdir(tmp_path: Path) -> Workdir:
     return workdir
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start a worker in a session of its own; none is left afterwards."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def begin(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "sgonz.train.worker", str(folder), *arguments]
-        started.append(subprocess.Popen(command, start_new_session=True, env={**os.environ, **environment}))
-        return started[-1]
-
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-
-
-def work(start: Start, workdir: Workdir, jobs: JobList, *arguments: str, **environment: str) -> None:
-    assert start(write_job(workdir, jobs), *(arguments or ("0",)), **environment).wait(120) == 0
-
-
 def reason(found: list[AnyEvent]) -> str:
     assert isinstance(found[-1], JobEnded)
     return found[-1].reason
-
-
-def in_session(session: int) -> list[int]:
-    """Living processes of a session."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            fields = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] not in "ZX":
-            found.append(int(name))
-    return found
-
-
-def run_processes(session: int) -> list[int]:
-    """Processes of runs in a worker's session: each leads a process group of its own."""
-    return [pid for pid in in_session(session) if pid != session and os.getpgid(pid) == pid]
-
-
-def hanging(run_id: str, folder: Path) -> RunSpec:
-    """A fine-tuning that waits for ever to open its data."""
-    pipe = folder / f"{run_id}.jsonl"
-    os.mkfifo(pipe)
-    return spec(run_id, Kind.FINETUNE, train=str(pipe))
-
-
-def started(folder: Path) -> list[str]:
-    """Runs begun so far."""
-    return [event.run_id for event in so_far(folder) if isinstance(event, RunStarted)]
-
-
-def has(folder: Path, kind: type[AnyEvent], *, restart: int = 0) -> bool:
-    return any(isinstance(event, kind) for event in so_far(folder, restart))
-
-
-def so_far(folder: Path, restart: int = 0) -> list[AnyEvent]:
-    return told(folder, restart=restart) if (folder / "events" / f"0.{restart}.jsonl").exists() else []
 
 
 def test_runs_are_done_in_order_and_told(workdir: Workdir, start: Start) -> None:
