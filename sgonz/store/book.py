@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 
 from sgonz.events import AnyEvent, JobEnded, JobStarted
 from sgonz.plan.runs import Kind, Outcome, State
@@ -154,17 +154,7 @@ def open_book(at: Transaction, events: Iterable[AnyEvent], tag: str, element: in
 
 
 def write_book(at: Transaction, book: Book) -> None:
-    if book.standings:
-        changed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _STANDING[1:]}
-        at.connection.execute(
-            update(runs)
-            .where(runs.c.workspace_id == at.workspace, runs.c.run_id == bindparam("new_run_id"))
-            .values(**changed),
-            [
-                {f"new_{name}": value for name, value in asdict(standing).items()}
-                for standing in book.standings.values()
-            ],
-        )
+    at.revise(runs, [asdict(standing) for standing in book.standings.values()], ["run_id"])
     rows = [asdict(row) for tries in book.tries.values() for row in tries.values()]
     at.upsert(attempts, rows, update=_TRY[2:])
     at.upsert(scores, list(book.score_rows.values()), update=["value"])

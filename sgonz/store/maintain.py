@@ -12,17 +12,17 @@ from sgonz.errors import StoreError
 from sgonz.rundir import disk_errors
 from sgonz.store import migrate
 from sgonz.store.connect import begin, is_url, make_file, new_engine, shown, store_errors
-from sgonz.store.tables import metadata, standings, workspaces
+from sgonz.store.tables import metadata, standings, tallies, workspaces
 from sgonz.store.transaction import Transaction
 
-# Parents before children. What a turn left for the next one is not among them: it is made anew.
-TABLES = [table for table in metadata.sorted_tables if table not in (workspaces, standings)]
+DERIVED = (tallies, standings)  # made anew: by triggers, and by the next turn
+TABLES = [table for table in metadata.sorted_tables if table not in (workspaces, *DERIVED)]  # parents first
 Location = str | Path
 
 
 def forget_workspace(at: Transaction) -> None:
     """Delete every row of the work folder."""
-    for table in [standings, *reversed(TABLES)]:
+    for table in [standings, *reversed(TABLES), tallies]:
         at.connection.execute(delete(table).where(table.c.workspace_id == at.workspace))
 
 
@@ -61,6 +61,12 @@ def _dangling(connection: Connection) -> list[str]:
     return wrong
 
 
+COUNTED = """SELECT workspace_id, 0 AS sweep_id, kind, dataset, state, COUNT(*) AS runs FROM runs
+    GROUP BY workspace_id, kind, dataset, state
+    UNION ALL SELECT runs.workspace_id, sweep_id, kind, dataset, state, COUNT(*) FROM sweep_runs JOIN runs
+    ON runs.workspace_id = sweep_runs.workspace_id AND runs.run_id = sweep_runs.run_id
+    GROUP BY runs.workspace_id, sweep_id, kind, dataset, state"""
+KEPT = "SELECT workspace_id, sweep_id, kind, dataset, state, runs FROM tallies WHERE runs > 0"
 DISAGREEMENTS = {
     "runs: {} are at work in no job that is known": """
         SELECT COUNT(*) FROM runs WHERE state IN ('SUBMITTED', 'RUNNING') AND NOT EXISTS (SELECT 1 FROM jobs
@@ -71,6 +77,9 @@ DISAGREEMENTS = {
     "sweep_runs: {} are selected without a result": """
         SELECT COUNT(*) FROM sweep_runs JOIN runs ON runs.workspace_id = sweep_runs.workspace_id
         AND runs.run_id = sweep_runs.run_id WHERE selected AND state <> 'COMPLETED' AND criterion_value IS NULL""",
+    "tallies: {} are not what is counted": f"""
+        SELECT COUNT(*) FROM (SELECT * FROM (SELECT * FROM ({COUNTED}) AS a EXCEPT {KEPT}) AS lost
+        UNION ALL SELECT * FROM ({KEPT} EXCEPT SELECT * FROM ({COUNTED}) AS b) AS invented) AS wrong""",
 }
 
 

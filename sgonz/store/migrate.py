@@ -10,7 +10,7 @@ from sgonz.errors import StoreError
 from sgonz.resources import shipped
 from sgonz.store.connect import begin, new_engine, shown, store_errors
 from sgonz.store.tables import SCHEMA, metadata, version
-from sgonz.store.views import create_views
+from sgonz.store.views import create_triggers, create_views
 
 CREATION_LOCK = 7_246_669  # any number; Postgres makes everybody who names it wait for the others
 
@@ -25,6 +25,7 @@ def create_tables(connection: Connection) -> None:
     version.create(connection)
     connection.execute(insert(version).values(version_num=SCHEMA))
     create_views(connection)
+    create_triggers(connection)
 
 
 def check_version(connection: Connection, location: str | Path) -> None:

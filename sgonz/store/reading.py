@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.state import RunRow, ScoreRow
 from sgonz.store import labels
 from sgonz.store.rows import AttemptRow, ResultRow
-from sgonz.store.tables import attempts, jobs, needs, runs, scores, sweep_runs
+from sgonz.store.tables import attempts, jobs, needs, runs, scores, sweep_runs, tallies
 from sgonz.store.transaction import Transaction, chunks
 
 _scores = msgspec.json.Decoder(dict[str, float])
@@ -84,12 +84,16 @@ def list_attempts(at: Transaction, run_ids: Iterable[str] | None = None) -> list
 
 def counts(at: Transaction, sweep_id: int | None = None) -> dict[tuple[Kind, str], dict[State, int]]:
     """How many runs stand in each state, by kind and data set."""
-    grouped = (runs.c.kind, runs.c.dataset, runs.c.state)
-    found = select(*grouped, func.count()).where(runs.c.workspace_id == at.workspace)
-    if sweep_id is not None:
-        found = found.join_from(runs, sweep_runs, _linked()).where(sweep_runs.c.sweep_id == sweep_id)
+    columns = (tallies.c.kind, tallies.c.dataset, tallies.c.state)
+    found = (
+        select(*columns, tallies.c.runs)
+        .where(
+            tallies.c.workspace_id == at.workspace, tallies.c.sweep_id == (sweep_id or 0), tallies.c.runs > 0
+        )
+        .order_by(*columns)
+    )
     counted: dict[tuple[Kind, str], dict[State, int]] = defaultdict(dict)
-    for kind, dataset, state, count in at.connection.execute(found.group_by(*grouped).order_by(*grouped)):
+    for kind, dataset, state, count in at.connection.execute(found):
         counted[(_KINDS[kind], dataset)][_STATES[state]] = count
     return dict(counted)
 

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from sgonz.errors import StoreError
 from sgonz.plan.runs import Kind, RunSpec, State
 from sgonz.store.rows import SweepRow
-from sgonz.store.tables import needs, runs, sweep_runs, sweeps
+from sgonz.store.tables import needs, runs, sweep_runs, sweeps, tallies
 from sgonz.store.transaction import Transaction, as_text, chunks
 
 MANY = 1000  # new runs after which the planner's idea of the tables is out of date
@@ -73,13 +73,12 @@ def list_sweeps(at: Transaction) -> list[SweepRow]:
     """Newest first, each with its runs counted by state."""
     counted: dict[int, dict[State, int]] = defaultdict(dict)
     counts = (
-        select(sweep_runs.c.sweep_id, runs.c.state, func.count())
-        .join_from(sweep_runs, runs, _same_run())
-        .where(sweep_runs.c.workspace_id == at.workspace)
-        .group_by(sweep_runs.c.sweep_id, runs.c.state)
+        select(tallies.c.sweep_id, tallies.c.state, func.sum(tallies.c.runs))
+        .where(tallies.c.workspace_id == at.workspace, tallies.c.runs > 0)
+        .group_by(tallies.c.sweep_id, tallies.c.state)
     )
     for sweep_id, state, count in at.connection.execute(counts):
-        counted[sweep_id][State(state)] = count
+        counted[sweep_id][State(state)] = int(count)
     found = select(sweeps).where(sweeps.c.workspace_id == at.workspace).order_by(sweeps.c.recency.desc())
     return [
         SweepRow(
@@ -226,7 +225,3 @@ def _teacher(spec: RunSpec) -> str | None:
     if spec.teacher is not None:
         return spec.teacher.name
     return spec.model.name if spec.kind is Kind.LOGITS else None
-
-
-def _same_run() -> Any:
-    return (sweep_runs.c.workspace_id == runs.c.workspace_id) & (sweep_runs.c.run_id == runs.c.run_id)

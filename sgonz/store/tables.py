@@ -47,6 +47,9 @@ workspaces = Table(
     Column("id", Integer, primary_key=True),
     Column("path", Text, nullable=False, unique=True),  # "." where the database lies in the work folder
     Column("changes", BigInteger, nullable=False, server_default=text("0")),  # transactions that wrote
+    Column(
+        "recorded", BigInteger
+    ),  # bytes of coordinator.jsonl when the last of them was; NULL where that is unknown
 )
 
 
@@ -278,6 +281,19 @@ artifacts = Table(
     Column("size", BigInteger, nullable=False),
     Column("created", Float, nullable=False),
     _of("runs", "run_id"),
+)
+
+# Kept by triggers (db/triggers), so that nobody who counts has to read every run.
+tallies = Table(
+    "tallies",
+    metadata,
+    _workspace(),
+    Column("sweep_id", Integer, primary_key=True),  # 0 for the whole work folder
+    Column("kind", Text, primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("runs", BigInteger, nullable=False),
+    CheckConstraint("runs >= 0", name="runs"),
 )
 
 event_offsets = Table(
