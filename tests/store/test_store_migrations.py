@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,16 @@ def test_every_earlier_revision_can_be_brought_up_to_date(
         assert [sweep.name for sweep in store.sweeps()] == ["old"]
     open_store(created, workspace=tmp_path, create=True).close()
     assert looked_at(location) == looked_at(created)
+
+
+def test_readme_has_every_table_with_its_key_and_every_view_and_its_picture_no_others() -> None:
+    text = (shipped("db") / "README.md").read_text()
+    picture = set(re.findall(r"^    (\w+) \|\|--o[{|] (\w+) :", text, re.MULTILINE))
+    described = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", text, re.MULTILINE))
+    own = {name: [key for key in table.primary_key.columns.keys() if key != "workspace_id"]  # noqa: SIM118
+           for name, table in metadata.tables.items()}  # fmt: skip
+    assert {name for pair in picture for name in pair} == set(own)
+    assert {name: described.get(name) for name in own} == {
+        name: f"`{', '.join(key)}`" for name, key in own.items()
+    }
+    assert set(definitions()) <= set(re.findall(r"^\| `(\w+)` \| [^|]* \|$", text, re.MULTILINE))
