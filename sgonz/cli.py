@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sgonz import __version__, cli_people, cli_site, options
+from sgonz import __version__, cli_people, cli_sharing, cli_site, options
 from sgonz.errors import SgonzError
 
 sweep_options = options.group_of(options.workdir, options.cluster, options.changes)
@@ -27,7 +27,7 @@ def sgonz() -> None:
 
 
 sgonz.add_command(cli_site.cluster)
-for command in cli_people.COMMANDS:
+for command in (*cli_people.COMMANDS, *cli_sharing.COMMANDS):
     sgonz.add_command(command)
 
 

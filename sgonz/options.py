@@ -17,6 +17,12 @@ from sgonz.errors import SgonzError
 Command = TypeVar("Command", bound=Callable[..., Any])
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
          **{sign: f"\\{sign}" for sign in "&%$#_{}"}}  # fmt: skip
+EXTRAS = {
+    "jinja2": "report",
+    "markupsafe": "report",
+    "vl_convert": "report",
+    "tensorboardX": "export",
+}  # package -> extra
 FORMATS = ("table", "json", "csv", "markdown")
 FILE_FORMATS = (*FORMATS, "latex", "parquet")  # of commands whose answer is one table
 
@@ -129,8 +135,10 @@ def leave(error: BaseException) -> NoReturn:
         )
         sys.exit(2)
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("sgonz"):
+        package = error.name.partition(".")[0]
         say(
-            f"error: this needs the package {error.name}, which is not installed\nInstall it with: pip install 'sgonz[train]'"
+            f"error: this needs the package {package}, which is not installed\n"
+            f"Install it with: pip install 'sgonz[{EXTRAS.get(package, 'train')}]'"
         )
         sys.exit(2)
     raise error

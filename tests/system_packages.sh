@@ -6,6 +6,9 @@ missing=""
 for need in slurmctld:slurm-wlm slurmdbd:slurmdbd munged:munge mariadbd:mariadb-server; do
     [ -x "/usr/sbin/${need%%:*}" ] || missing="$missing ${need#*:}"
 done
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v pdflatex >/dev/null 2>&1 || missing="$missing texlive-latex-base"
+[ -n "$(find /usr/share/texlive /usr/share/texmf -name booktabs.sty 2>/dev/null)" ] || missing="$missing texlive-latex-recommended"
 [ -n "$missing" ] || exit 0
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "The tests need: $missing. Install it with your system's package manager." >&2

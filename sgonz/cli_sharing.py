@@ -1,0 +1,35 @@
+"""The commands that hand results on: read options, call one function, print."""
+
+from __future__ import annotations
+
+import click
+
+from sgonz import options
+
+
+@click.command()
+@click.argument("sweep", required=False)
+@options.workdir
+@click.option(
+    "--out", "-o", "folder", metavar="DIR", help="Folder to write [reports/SWEEP in the work folder]."
+)
+@click.option("--format", "output", type=click.Choice(("files", "json")), default="files", show_default=True,
+              help="Files, or all their numbers as JSON on stdout.")  # fmt: skip
+def report(sweep: str | None, workdir: str | None, folder: str | None, output: str) -> None:
+    """Write a sweep's report: one HTML page that needs no network, tables and figures for papers.
+
+    SWEEP is the name of a sweep in the work folder, or its file; without it, the newest.
+
+    \b
+    report.html               everything on one page, to open, to mail, to print
+    tables.md, tables.tex     all tables; tables/ holds each as .md, .tex (booktabs) and .csv
+    figures/                  every figure as .svg and .png
+
+    A sweep that is not done is reported as it stands, gaps and failures included.
+    """
+    from sgonz.commands import reporting
+
+    reporting.report(sweep, workdir, folder, output=output)
+
+
+COMMANDS = (report,)
