@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sgonz import options, reporting
-from sgonz.opening import open_existing, sweep_of
+from sgonz.opening import named, open_existing
 from sgonz.planned import read_sweep, workdir_of
 from sgonz.rundir import write_atomic
 
@@ -18,7 +18,7 @@ def report(name: str | None, workdir: str | None, folder: str | None, *, output:
     """Write the report of a sweep into a folder, or print it as JSON."""
     at = workdir_of(workdir)
     with open_existing(at, read_only=True) as store:
-        source = reporting.read(store, sweep_of(store, at, sweep_name(name)))
+        source = reporting.read(store, named(store, sweep_name(name), at))
     answer = reporting.report(source)
     if output == "json":
         options.print_json(answer)

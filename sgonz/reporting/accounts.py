@@ -22,27 +22,21 @@ def states(source: Source) -> dict[str, int]:
 def hours(source: Source) -> Row:
     """Device hours by kind and data set."""
     run_of = {run.run_id: run for run in source.runs}
-    sums: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
+    sums: dict[tuple[Kind, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
     for attempt in source.attempts:
         run = run_of[attempt.run_id]
         spent = attempt.seconds if attempt.seconds is not None else attempt.seen - attempt.started
-        lost = attempt.outcome is not None and attempt.outcome is not Outcome.COMPLETED
-        sums_of = sums[run.kind, source.dataset_title(run.dataset) if run.dataset != "none" else "–"]
-        sums_of[0] += 1
-        sums_of[1] += max(0.0, spent) / 3600
-        sums_of[2] += max(0.0, spent) / 3600 if lost else 0.0
-    rows = [{"kind": kind, "dataset": dataset, "attempts": int(tried), "hours": used, "wasted": lost}
-            for (kind, dataset), (tried, used, lost) in sums.items()]  # fmt: skip
-    kinds, names = list(Kind), [source.dataset_title(name) for name in source.datasets]
-    devices = (
-        ", ".join(sorted({attempt.device for attempt in source.attempts if attempt.device})) or "not recorded"
-    )
-    rows.sort(
-        key=lambda row: (
-            kinds.index(row["kind"]),
-            names.index(row["dataset"]) if row["dataset"] in names else -1,
-        )
-    )
+        failed = attempt.outcome is not None and attempt.outcome is not Outcome.COMPLETED
+        found = sums[run.kind, run.dataset]
+        found[0] += 1
+        found[1] += max(0.0, spent) / 3600
+        found[2] += max(0.0, spent) / 3600 if failed else 0.0
+    rows: list[Row] = [
+        {"kind": kind, "dataset": source.dataset_title(dataset) if dataset != "none" else "–", "attempts": int(tried),
+         "hours": used, "wasted": wasted}
+        for (kind, dataset), (tried, used, wasted) in sorted(sums.items(), key=lambda pair: _place(source, *pair[0]))
+    ]  # fmt: skip
+    devices = sorted({attempt.device for attempt in source.attempts if attempt.device})
     columns = [
         column("kind", "Kind"), column("dataset", "Data set"), column("attempts", "Attempts", "count"),
         column("hours", "Hours", "hours"), column("wasted", "of them wasted", "hours"),
@@ -50,7 +44,13 @@ def hours(source: Source) -> Row:
     total, lost = sum(row["hours"] for row in rows), sum(row["wasted"] for row in rows)
     return table("hours", "Device hours", columns, rows, section="kind", empty="No attempt has been made yet.",
                  note=f"{_hours(total)} in all, {_hours(lost)} of them by attempts that ended without a result (part of that "
-                      f"may live on in checkpoints). Devices: {devices}.")  # fmt: skip
+                      f"may live on in checkpoints). Devices: {_some(devices) or 'not recorded'}.")  # fmt: skip
+
+
+def _place(source: Source, kind: Kind, dataset: str) -> tuple[int, int]:
+    """Kinds in the order in which they follow each other, data sets in the sweep's."""
+    names = list(source.datasets)
+    return list(Kind).index(kind), names.index(dataset) if dataset in names else len(names)
 
 
 def _hours(value: float) -> str:

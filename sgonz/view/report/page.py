@@ -53,7 +53,7 @@ def page(report: Row, charts: Sequence[Chart]) -> str:
         figures={name: {"name": name, "title": chart.title, "note": chart.note, "empty": chart.empty, "drawn": chart.spec is not None}
                  for name, chart in figures.items()},
         provenance=report["provenance"], reproduce=report["reproduce"], made=_day(report["sweep"]["made"]),
-        charts=_script({"config": CONFIG | {"background": "transparent"}, "charts": {chart.name: chart.spec for chart in charts if chart.spec}}),
+        charts=_script({"config": {**CONFIG, "background": "transparent"}, "charts": {chart.name: chart.spec for chart in charts if chart.spec}}),
         papers=_script({table["name"]: _papers(table) for table in report["tables"] if 0 < len(table["rows"]) <= COPIED}),
         css=Markup((ASSETS / "page.css").read_text()), script=Markup((ASSETS / "page.js").read_text()),
         library=Markup(library()),

@@ -12,6 +12,7 @@ from sgonz.view.figures import MISSING
 from sgonz.view.report.cells import best, headings, is_number, rules, shown
 
 Row = Mapping[str, Any]
+LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿ¿¡"  # in the fonts of every TeX
 TEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$",
     "–": "--", "†": r"$^{\dagger}$", "×": r"$\times$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
@@ -99,7 +100,7 @@ def tex(text: str) -> str:
 
 
 def _printable(sign: str) -> bool:
-    return " " <= sign <= "~" or "À" <= sign <= "ÿ" or sign in "¿¡Łłőűšžčćđ"
+    return " " <= sign <= "~" or sign in LETTERS
 
 
 def _named(sign: str) -> str:
@@ -110,7 +111,7 @@ def _named(sign: str) -> str:
 def document(tables: Sequence[Row], title: str) -> str:
     """A LaTeX document with all tables, ready to be compiled."""
     parts = [
-        "\\documentclass{article}", "\\usepackage[utf8]{inputenc}", "\\usepackage[T1]{fontenc}",
+        "\\documentclass{article}", "\\usepackage[utf8]{inputenc}",
         "\\usepackage[a3paper,landscape,margin=15mm]{geometry}", "\\usepackage{booktabs}", "\\usepackage{longtable}",
         "\\begin{document}", f"\\section*{{{tex(title)}}}",
     ]  # fmt: skip
