@@ -15,6 +15,7 @@ from sgonz.plan.runs import Kind, State
 from sgonz.plan.selection import best, collapsed_runs
 from sgonz.plan.spec import Sweep
 from sgonz.plan.state import RunRow
+from sgonz.store.rows import FailedRow
 
 TRAINED = (Kind.FINETUNE, Kind.DISTILL)
 
@@ -36,14 +37,57 @@ def status(
         "kinds": {kind: _states(group) for kind, group in _grouped(rows).items()},
         "attempts": sum(row.attempts for row in rows),
         "datasets": {name: _dataset(by_dataset[name], name, decision) for name in sweep.dataset_names},
-        "failures": [
-            {"run_id": row.run_id, "kind": row.kind, "dataset": row.dataset, "model": row.model, "state": row.state,
-             "reason": row.reason, "error": row.signature}
-            for row in rows if row.state in (State.FAILED, State.SKIPPED)
-        ],
+        "failures": [_failure(row) for row in rows if row.state in (State.FAILED, State.SKIPPED)],
         "waiting": dict(Counter(decision.waiting.values())),
         "memory": list(memory),
     }  # fmt: skip
+
+
+def brought_up_to_date(
+    answer: Mapping[str, Any],
+    counts: Mapping[tuple[Kind, str], Mapping[State, int]],
+    attempts: int,
+    failed: Sequence[FailedRow],
+) -> dict[str, Any]:
+    """What an earlier turn found, with runs as they stand now; teachers and reasons are that turn's."""
+    kinds: dict[str, Counter[State]] = defaultdict(Counter)
+    datasets: dict[str, dict[str, Counter[State]]] = defaultdict(lambda: defaultdict(Counter))
+    for (kind, dataset), states in counts.items():
+        kinds[kind].update(states)
+        datasets[dataset][kind].update(states)
+    now = _summed(kinds)
+    return {
+        **answer,
+        "finished": answer["finished"] and all(state.is_final for state in map(State, now)),
+        "runs": now,
+        "kinds": {kind: _in_order(states) for kind, states in kinds.items()},
+        "attempts": attempts,
+        "datasets": {
+            name: {
+                **facts,
+                "runs": _summed(datasets[name]),
+                "kinds": {kind: _in_order(states) for kind, states in datasets[name].items()},
+            }
+            for name, facts in answer["datasets"].items()
+        },
+        "failures": [_failure(row) for row in failed],
+    }
+
+
+def _failure(row: RunRow | FailedRow) -> dict[str, Any]:
+    return {"run_id": row.run_id, "kind": row.kind, "dataset": row.dataset, "model": row.model, "state": row.state,
+            "reason": row.reason, "error": row.signature}  # fmt: skip
+
+
+def _summed(kinds: Mapping[str, Mapping[State, int]]) -> dict[str, int]:
+    total: Counter[State] = Counter()
+    for states in kinds.values():
+        total.update(states)
+    return _in_order(total)
+
+
+def _in_order(counts: Mapping[State, int]) -> dict[str, int]:
+    return {state: counts[state] for state in State if counts.get(state)}
 
 
 def _dataset(rows: Sequence[RunRow], name: str, decision: Decision) -> dict[str, Any]:
@@ -74,8 +118,7 @@ def _grouped(rows: Sequence[RunRow]) -> dict[str, list[RunRow]]:
 
 
 def _states(rows: Sequence[RunRow]) -> dict[str, int]:
-    counts = Counter(row.state for row in rows)
-    return {state: counts[state] for state in State if counts[state]}
+    return _in_order(Counter(row.state for row in rows))
 
 
 def results(

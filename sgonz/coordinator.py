@@ -85,10 +85,8 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
         answer = answers.status(
             at.sweep, rows, decision, climbing.steps(costs.read(at.workdir), at.profile, rows)
         )
-        if not decision.actions:
-            standing.keep(
-                at.store, at.sweep_id, answer, changes, standing.due(at.sweep, rows), seen.free_jobs
-            )
+        kept_for = standing.ACTED if decision.actions else changes
+        standing.keep(at.store, at.sweep_id, answer, kept_for, standing.due(at.sweep, rows), seen.free_jobs)
     return Turn(decision=decision, rows=rows, ended=ended, sent=sent, problems=problems, answer=answer,
                 changes=changes)  # fmt: skip
 

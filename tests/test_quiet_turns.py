@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sgonz import standing
+from sgonz import answers, standing
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import load_profile
-from sgonz.coordinator import Coordinator, turn
+from sgonz.coordinator import Coordinator, look, turn
 from sgonz.events import RunEnded, RunStarted
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model, Outcome, RunSpec, Settings, State
@@ -24,6 +24,10 @@ TABLE = {"name": "s", "datasets": ["d"], "finetune": {"models": ["m"]}, "evaluat
 POS = Dataset(name="d", task="tagging", format="conllu", metric="f1")
 
 
+def a_run(run_id: str, kind: Kind) -> RunSpec:
+    return RunSpec(run_id=run_id, kind=kind, dataset=POS, model=Model(name="m"), settings=Settings())
+
+
 @pytest.fixture
 def at(tmp_path: Path) -> Iterator[Coordinator]:
     """A sweep whose one run waits after a failure, and nothing at work."""
@@ -32,8 +36,7 @@ def at(tmp_path: Path) -> Iterator[Coordinator]:
     profile = load_profile("local")
     with open_store(work.store, workspace=tmp_path, create=True) as store:
         sweep = store.add_sweep(name="s", text="", spec_json="{}", cluster="local", time=1.0, provenance={})
-        run = RunSpec(run_id="a", kind=Kind.FINETUNE, dataset=POS, model=Model(name="m"), settings=Settings())
-        store.add_runs(sweep, [run])
+        store.add_runs(sweep, [a_run("a", Kind.FINETUNE)])
         store.add_submission(tag="t", sequence=1, sweep_id=sweep, cluster="local", elements=[["a"]], time=1.0)
         store.mark_sent("t", ["x"], 1.0)
         now = time.time()
@@ -83,3 +86,29 @@ def test_status_of_a_turn_that_acted_is_not_kept(at: Coordinator) -> None:
     turn(at)
     at.store.set_state(["a"], State.CANCELLED, time=3.0)
     assert standing.found(at.store, at.sweep_id, 0.0) is None
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED, State.PENDING])
+def test_status_of_a_large_sweep_counts_runs_as_they_stand_and_reads_none(
+    at: Coordinator, monkeypatch: pytest.MonkeyPatch, state: State
+) -> None:
+    turn(at)
+    assert standing.latest(at.store, at.sweep_id) is None  # a small one is worked out anew
+    monkeypatch.setattr(standing, "LARGE", 1)
+    at.store.add_runs(at.sweep_id, [a_run("b", Kind.EVALUATE), a_run("c", Kind.FINETUNE)])
+    at.store.set_state(["a", "b"], state, reason="by hand", time=3.0)
+    rows, decision = look(at)
+    exact = answers.plain(answers.status(at.sweep, rows, decision))
+    latest = answers.plain(standing.latest(at.store, at.sweep_id))
+    assert {**latest, "waiting": {}, "finished": False} == {**exact, "waiting": {}, "finished": False}
+
+
+def test_what_a_turn_that_acted_found_is_there_to_be_shown_but_decides_nothing(
+    at: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "LARGE", 1)
+    standing.keep(at.store, at.sweep_id, turn(at).answer, standing.ACTED, None, None)
+    assert standing.found(at.store, at.sweep_id, 0.0) is None
+    latest = standing.latest(at.store, at.sweep_id)
+    assert latest is not None
+    assert (latest["runs"], latest["finished"]) == ({"PENDING": 1}, False)

@@ -49,7 +49,11 @@ def status(
     at = reopen(workdir_of(workdir), sweep)
     with closing(at):
         kept = None if where else standing.found(at.store, at.sweep_id, time.time())
-        if kept is None:
+        if kept is not None:
+            answer = standing.answer(kept)
+        elif not where and (latest := standing.latest(at.store, at.sweep_id)):
+            answer = latest
+        else:
             rows, decision = look(at)
             answer = answers.status(
                 at.sweep,
@@ -57,8 +61,6 @@ def status(
                 decision,
                 climbing.steps(costs.read(at.workdir), at.profile, rows),
             )
-        else:
-            answer = standing.answer(kept)
         answer = {**answer, **labels_of(at.store, at.sweep.name)}
     if output == "table":
         from sgonz.view.tables import show_status

@@ -13,6 +13,7 @@ from sgonz.store.rows import (
     ArtifactRow,
     AttemptRow,
     BenchmarkRow,
+    FailedRow,
     NoteRow,
     Problem,
     ResultRow,
@@ -75,6 +76,16 @@ class Answers(Connected):
         with self._reading() as at:
             return reading.counts(at, sweep_id)
 
+    def failed(self, sweep_id: int) -> list[FailedRow]:
+        """Runs of a sweep that have no result and will have none."""
+        with self._reading() as at:
+            return reading.failed(at, sweep_id)
+
+    def attempts_made(self, sweep_id: int) -> int:
+        """How often the runs of a sweep were tried."""
+        with self._reading() as at:
+            return reading.attempts_made(at, sweep_id)
+
     def query(self, name_or_sql: str, parameters: Mapping[str, Any] | None = None) -> query.Answer:
         """Column names and rows of a named query or of any SQL that only reads."""
         return query.ask(self.location, self._workspace, name_or_sql, parameters or {})
@@ -124,6 +135,11 @@ class Answers(Connected):
         """A number that is another one after anything was written."""
         with self._reading() as at:
             return problems.changes(at)
+
+    def last_answer(self, sweep_id: int) -> str | None:
+        """What `sgonz status` said after the last turn, whatever was written since."""
+        with self._reading() as at:
+            return problems.last_answer(at, sweep_id)
 
     def standing(self, sweep_id: int) -> StandingRow | None:
         """What the last turn found, where nothing has been written since."""

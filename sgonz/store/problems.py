@@ -57,3 +57,10 @@ def standing(at: Transaction, sweep_id: int) -> StandingRow | None:
     )
     row = at.connection.execute(found).one_or_none()
     return None if row is None else StandingRow(**row._asdict())
+
+
+def last_answer(at: Transaction, sweep_id: int) -> str | None:
+    """What was kept, whether or not anything was written since."""
+    table = tables.standings
+    found = select(table.c.answer).where(table.c.workspace_id == at.workspace, table.c.sweep_id == sweep_id)
+    return at.connection.execute(found).scalar()

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.state import RunRow, ScoreRow
 from sgonz.store import labels
-from sgonz.store.rows import AttemptRow, ResultRow
+from sgonz.store.rows import AttemptRow, FailedRow, ResultRow
 from sgonz.store.tables import attempts, jobs, needs, runs, scores, sweep_runs, tallies
 from sgonz.store.transaction import Transaction, chunks
 
@@ -80,6 +80,31 @@ def list_attempts(at: Transaction, run_ids: Iterable[str] | None = None) -> list
     )
     rows = (row._asdict() for statement in wanted for row in at.connection.execute(statement))
     return [AttemptRow(**{**row, "outcome": _OUTCOMES[row["outcome"]]}) for row in rows]
+
+
+def failed(at: Transaction, sweep_id: int) -> list[FailedRow]:
+    """Runs of a sweep that have no result and will have none, in order of arrival."""
+    found = (
+        select(*(runs.c[name] for name in FailedRow.__struct_fields__))
+        .join_from(runs, sweep_runs, _linked())
+        .where(runs.c.workspace_id == at.workspace, sweep_runs.c.sweep_id == sweep_id)
+        .where(runs.c.state.in_((State.FAILED, State.SKIPPED)))
+        .order_by(runs.c.position)
+    )
+    return [
+        FailedRow(**{**row._asdict(), "kind": _KINDS[row.kind], "state": _STATES[row.state]})
+        for row in at.connection.execute(found)
+    ]
+
+
+def attempts_made(at: Transaction, sweep_id: int) -> int:
+    """How often the runs of a sweep were tried."""
+    total = (
+        select(func.sum(runs.c.attempts))
+        .join_from(runs, sweep_runs, _linked())
+        .where(runs.c.workspace_id == at.workspace, sweep_runs.c.sweep_id == sweep_id)
+    )
+    return int(at.connection.execute(total).scalar() or 0)
 
 
 def counts(at: Transaction, sweep_id: int | None = None) -> dict[tuple[Kind, str], dict[State, int]]:

@@ -103,6 +103,18 @@ class StandingRow(Row, frozen=True, kw_only=True):
     answer: str
 
 
+class FailedRow(Row, frozen=True, kw_only=True):
+    """A run that has no result and will have none."""
+
+    run_id: str
+    kind: Kind
+    dataset: str
+    model: str
+    state: State
+    reason: str | None
+    signature: str | None
+
+
 class AttemptRow(Row, frozen=True, kw_only=True):
     """One try at one run."""
 
