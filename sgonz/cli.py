@@ -28,6 +28,8 @@ def sgonz() -> None:
 
 sgonz.add_command(cli_site.cluster)
 for command in (*cli_people.COMMANDS, *cli_sharing.COMMANDS):
+sgonz.add_command(cli_site.doctor)
+for command in cli_people.COMMANDS:
     sgonz.add_command(command)
 
 

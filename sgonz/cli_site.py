@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
+
+from sgonz import options
 
 
 @click.group()
@@ -17,3 +21,22 @@ def detect(file: str | None) -> None:
     from sgonz.commands import sites
 
     sites.detect(file)
+
+
+@click.command()
+@click.argument("cluster", default="local")
+@options.workdir
+@click.option(
+    "--for", "sweep", metavar="SWEEP", help="Also whether its hub models and data sets are in the cache."
+)
+@click.option("--wait", type=click.FloatRange(min=1), default=300.0, show_default=True, metavar="SECONDS",
+              help="How long the probe job may take to start.")  # fmt: skip
+@options.output
+def doctor(cluster: str, workdir: str | None, sweep: str | None, wait: float, output: str) -> None:
+    """Look a cluster over, with a probe job, and say what is wrong and what to do about it.
+
+    CLUSTER is a profile, by name or file. Exit code 1 when a line is red.
+    """
+    from sgonz.commands import sites
+
+    sys.exit(sites.doctor(cluster, workdir, sweep, wait=wait, output=output))

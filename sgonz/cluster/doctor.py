@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from sgonz.cluster.profile import Profile, Resource
 from sgonz.cluster.site import Partition, Site, read_gpus, refusal
 from sgonz.cluster.slurm_requests import Requests
 
+FULL = 0.9  # of a quota
 COMMANDS = ("sinfo", "squeue", "sbatch", "scancel", "scontrol")
 
 
@@ -53,7 +55,11 @@ def check_commands(environment: Mapping[str, str]) -> list[Check]:
         remedy = "Log in to a node of the cluster, load its slurm module, or set PATH under environment."
         return [red("commands", f"{', '.join(missing)} not found", remedy)]
     if shutil.which("sacct", path=path) is None:
-        return [yellow("commands", "all but sacct", "Without it, how jobs ended is known from their events alone.")]
+        return [
+            yellow(
+                "commands", "all but sacct", "Without it, how jobs ended is known from their events alone."
+            )
+        ]
     return [green("commands", f"{', '.join(COMMANDS)}, sacct")]
 
 
@@ -111,7 +117,9 @@ def _partitions(site: Site, asked: Resource) -> list[Partition]:
 
 
 def _wrong_partition(site: Site, name: str, asked: Resource, found: Sequence[Partition]) -> Check | None:
-    open_to_us = ", ".join(each.name for each in site.partitions if refusal(each, site.user) is None) or "none"
+    open_to_us = (
+        ", ".join(each.name for each in site.partitions if refusal(each, site.user) is None) or "none"
+    )
     where, remedy = f"partition of {name}", f"Set resources.{name}.partition; open to you: {open_to_us}."
     if asked.partition is None:
         return None if found else red(where, "the site has no default partition, and none is named", remedy)
@@ -129,7 +137,10 @@ def _gres(site: Site, name: str, asked: Resource, partitions: Sequence[Partition
     for partition in partitions:
         for kind, count in gpu_types(site, partition).items():
             offered[kind] = max(count, offered.get(kind, 0))
-    shown = ", ".join(f"gpu:{kind}:{count}" if kind else f"gpu:{count}" for kind, count in offered.items()) or "none"
+    shown = (
+        ", ".join(f"gpu:{kind}:{count}" if kind else f"gpu:{count}" for kind, count in offered.items())
+        or "none"
+    )
     where = ", ".join(each.name for each in partitions)
     if asked.gres is None:
         if offered:
@@ -144,7 +155,9 @@ def _gres(site: Site, name: str, asked: Resource, partitions: Sequence[Partition
     return green(check, f"{asked.gres} of {shown} on a node")
 
 
-def _size(name: str, asked: Resource, partitions: Sequence[Partition], usable: Sequence[object]) -> list[Check]:
+def _size(
+    name: str, asked: Resource, partitions: Sequence[Partition], usable: Sequence[object]
+) -> list[Check]:
     limits = [each.max_minutes for each in partitions if each.max_minutes is not None]
     longest = max(limits) if len(limits) == len(partitions) else None
     if asked.max_minutes and longest is not None and asked.max_minutes > longest:
@@ -164,7 +177,13 @@ def _size(name: str, asked: Resource, partitions: Sequence[Partition], usable: S
 def _account(site: Site, name: str, asked: Resource) -> list[Check]:
     user = site.user
     if user.accounts and asked.account and asked.account not in user.accounts:
-        return [red(f"account of {name}", f"{asked.account} is not one of yours", f"Yours: {', '.join(user.accounts)}.")]
+        return [
+            red(
+                f"account of {name}",
+                f"{asked.account} is not one of yours",
+                f"Yours: {', '.join(user.accounts)}.",
+            )
+        ]
     if user.qos and asked.qos and asked.qos not in user.qos:
         return [red(f"qos of {name}", f"{asked.qos} is not one of yours", f"Yours: {', '.join(user.qos)}.")]
     return []
@@ -180,6 +199,29 @@ def _accounting(requests: Requests, site: Site) -> Check:
     except NoAnswer as silence:
         return yellow(check, silence.message, f"{without} Limits on jobs are read when it answers again.")
     return green(check, "sacct answers")
+
+
+def check_quota() -> list[Check]:
+    """What `quota` says, where the site has it; parallel file systems count otherwise and are left out."""
+    command = shutil.which("quota")
+    if command is None:
+        return [green("quota", "there is no quota command here; see the line above")]
+    try:
+        said = subprocess.run([command, "-w", "-p"], capture_output=True, text=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return [yellow("quota", "the quota command does not answer", "Look yourself how much is left.")]
+    return judge_quota(read_quota(said.stdout))
+
+
+def judge_quota(quotas: Sequence[tuple[str, float, float]]) -> list[Check]:
+    """One line for each; the command does not say which of them holds the work folder."""
+    checks = []
+    for name, used, limit in quotas:
+        line = f"{name}: {used:.0f} of {limit:.0f} GiB"
+        full = red if used >= limit else yellow
+        remedy = "Free some, or choose another folder with --workdir."
+        checks.append(green("quota", line) if used < FULL * limit else full("quota", line, remedy))
+    return checks or [green("quota", "none is set")]
 
 
 def read_quota(text: str) -> list[tuple[str, float, float]]:

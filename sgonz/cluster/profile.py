@@ -58,6 +58,7 @@ class Profile(Table, frozen=True, kw_only=True):
     setup: tuple[str, ...] = ()  # shell lines before the worker starts
     target_minutes: Positive = 120.0  # how long a packed job should last
     runs_per_gpu: Count = 1  # processes of runs that a job keeps at the same time
+    real_gpus: bool = True  # false on a trial cluster, whose GPUs are names
     runs_per_job: Count | None = None  # None: as many as fill target_minutes
     linger_seconds: NotNegative = 0.0  # how long a job that is done waits for more runs before it leaves
     requests_per_minute: Positive = 4.0  # to the scheduler's controller

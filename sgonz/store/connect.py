@@ -88,7 +88,12 @@ def make_file(path: Path) -> None:
 
 
 def journal_for(path: Path, mounts: str) -> Journal:
-    """Write-ahead logging needs memory that all processes share, so not on a network file system.
+    """Write-ahead logging needs memory that all processes share, so not on a network file system."""
+    return "delete" if NETWORK.fullmatch(file_system(path, mounts)) else "wal"
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """The type of the file system that holds a path; empty where that is not known.
 
     `mounts` is the content of /proc/mounts: device, folder, type, ... one mount a line.
     """
@@ -98,7 +103,7 @@ def journal_for(path: Path, mounts: str) -> Journal:
         folder = fields[1].encode().decode("unicode_escape")  # a blank is \040
         if len(folder) >= len(best) and path.is_relative_to(folder):
             best, kind = folder, fields[2]
-    return "delete" if NETWORK.fullmatch(kind) else "wal"
+    return kind
 
 
 def _sqlite_engine(path: Path, *, read_only: bool, journal: Journal | None) -> Engine:

@@ -22,7 +22,12 @@ PATIENCE = 60.0  # seconds for the other side to answer; it polls several times 
 def main(folder: Path) -> int:
     """Greet, wait for the answer, report; each is a file in the folder that both sides see."""
     asked = json.loads((folder / "asked.json").read_bytes())
-    greeting = {"time": time.time(), "host": socket.gethostname(), "sgonz": __version__, "package": package_file}
+    greeting = {
+        "time": time.time(),
+        "host": socket.gethostname(),
+        "sgonz": __version__,
+        "package": package_file,
+    }
     write_atomic(folder / "greeting.json", json.dumps(greeting).encode())
     echo = folder / "echo"
     deadline = time.monotonic() + PATIENCE
