@@ -26,10 +26,7 @@ def sgonz() -> None:
     """
 
 
-sgonz.add_command(cli_site.cluster)
-for command in (*cli_people.COMMANDS, *cli_sharing.COMMANDS):
-sgonz.add_command(cli_site.doctor)
-for command in cli_people.COMMANDS:
+for command in (*cli_people.COMMANDS, *cli_sharing.COMMANDS, *cli_site.COMMANDS):
     sgonz.add_command(command)
 
 

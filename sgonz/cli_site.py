@@ -40,3 +40,6 @@ def doctor(cluster: str, workdir: str | None, sweep: str | None, wait: float, ou
     from sgonz.commands import sites
 
     sys.exit(sites.doctor(cluster, workdir, sweep, wait=wait, output=output))
+
+
+COMMANDS = (cluster, doctor)
