@@ -146,7 +146,13 @@ def _pragmas(read_only: bool, journal: Journal) -> list[str]:
     synchronous = (
         "NORMAL" if journal == "wal" else "FULL"
     )  # both lose nothing that was committed to a crash of ours
-    return [f"journal_mode = {journal}", f"synchronous = {synchronous}", "foreign_keys = ON"]
+    return [
+        f"journal_mode = {journal}",
+        f"synchronous = {synchronous}",
+        "foreign_keys = ON",
+        "cache_size = -65536",
+        "temp_store = MEMORY",
+    ]
 
 
 def _emit_begin(connection: Connection) -> None:

@@ -129,7 +129,7 @@ def link_runs(at: Transaction, sweep_id: int, run_ids: Iterable[str]) -> None:
     there = set(at.connection.execute(linked).scalars())
     links = [
         {"sweep_id": sweep_id, "run_id": run_id, "selected": False, "superseded": False}
-        for run_id in dict.fromkeys(run_ids)
+        for run_id in sorted(set(run_ids))  # in the order of the key, which is several times faster
         if run_id not in there
     ]
     at.fill(sweep_runs, links)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sgonz.store.tables import workspaces
 
+PARAMETERS = 5000 if sqlite3.sqlite_version_info >= (3, 32) else 900  # of one statement of SQLite
 CHUNK = 900  # values in one IN (...); older SQLite takes 999 parameters a statement
 
 
@@ -64,9 +66,15 @@ class Transaction:
                 f"{into}SELECT * FROM {_unnested(table, names, self.connection.dialect)} {known}", columns
             )
             return
-        values = [(self.workspace, *row.values()) for row in rows]
-        marks = ", ".join("?" * len(names))
-        self.connection.exec_driver_sql(f"{into}VALUES ({marks}) {known}", values)
+        # Many rows in one statement: where triggers follow, SQLite prepares to undo each statement by itself.
+        marks = f"({', '.join('?' * len(names))})"
+        many = max(1, PARAMETERS // len(names))  # rows in one statement
+        for start in range(0, len(rows), many):
+            part = rows[start : start + many]
+            flat = [value for row in part for value in (self.workspace, *row.values())]
+            self.connection.exec_driver_sql(
+                f"{into}VALUES {', '.join([marks] * len(part))} {known}", tuple(flat)
+            )
 
     def revise(self, table: Table, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
         """Set the columns of rows that are there, each found by its `keys` columns; rows of the same columns."""
