@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sgonz import answers, climbing, costs, lock, standing, tidying
+from sgonz import answers, climbing, costs, last_turn, lock, standing, tidying
 from sgonz.benchmarks import keep_measured
 from sgonz.cluster.base import Cluster, NoAnswer
 from sgonz.cluster.profile import Profile
@@ -69,6 +69,7 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
     with lock.hold(at.workdir, "a turn"):
         ended, problems = observe(at)
         if not ended and (quiet := _quiet(at, last, rows_wanted)):
+            last_turn.note(at.workdir, 0, problems)
             return replace(quiet, problems=problems)
         sent = 0
         for _ in range(ROUNDS):
@@ -87,6 +88,7 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
         )
         kept_for = standing.ACTED if decision.actions else changes
         standing.keep(at.store, at.sweep_id, answer, kept_for, standing.due(at.sweep, rows), seen.free_jobs)
+        last_turn.note(at.workdir, sent, problems)
     return Turn(decision=decision, rows=rows, ended=ended, sent=sent, problems=problems, answer=answer,
                 changes=changes)  # fmt: skip
 

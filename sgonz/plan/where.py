@@ -13,11 +13,40 @@ import fnmatch
 import operator
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sgonz.errors import SpecError
 
 Predicate = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Compare:
+    """One field against one value, or several of which any may do."""
+
+    field: str
+    sign: str  # =, !=, <, <=, >, >=, ~
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    one: Condition
+
+
+@dataclass(frozen=True)
+class Every:
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class Either:
+    parts: tuple[Condition, ...]
+
+
+Condition = Compare | Not | Every | Either
+
 FIELDS = ("run_id", "kind", "dataset", "model", "teacher", "state", "protocol", "seed", "learning_rate", "batch_size", "epochs",
           "attempts", "failures", "best_epoch", "validation_loss", "selected", "superseded", "reason", "signature", "tags")  # fmt: skip
 _TOKEN = re.compile(r"""\s*(?:(<=|>=|!=|==|=|<|>|~|\(|\)|,)|"([^"]*)"|'([^']*)'|([^\s=<>!~(),"']+))""")
@@ -26,17 +55,38 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 
 
-def parse(text: str) -> Predicate:
-    """A predicate over anything that has the run's fields as attributes.
+def read(text: str) -> Condition:
+    """A selector as a tree.
 
     Raises SpecError with the place, what was expected and the fields there are. Text compares without
     regard to case; a run id may be shortened to its first digits; of several tags one is enough.
     """
     parser = _Parser(text)
-    predicate = parser.condition()
+    condition = parser.condition()
     if parser.peek() is not None:
         raise parser.error("the end, 'and' or 'or'")
-    return predicate
+    return condition
+
+
+def parse(text: str) -> Predicate:
+    """A predicate over anything that has the run's fields as attributes; raises as `read` does."""
+    return _predicate(read(text))
+
+
+def _predicate(condition: Condition) -> Predicate:
+    match condition:
+        case Compare(field=field, sign=sign, values=values):
+            options = [_compare(field, sign, value) for value in values]
+            return options[0] if len(options) == 1 else lambda row: any(option(row) for option in options)
+        case Not(one=one):
+            inner = _predicate(one)
+            return lambda row: not inner(row)
+        case Every(parts=parts):
+            wanted = [_predicate(part) for part in parts]
+            return lambda row: all(part(row) for part in wanted)
+        case Either(parts=parts):
+            enough = [_predicate(part) for part in parts]
+            return lambda row: any(part(row) for part in enough)
 
 
 class _Parser:
@@ -67,22 +117,21 @@ class _Parser:
             hint="Example: dataset in (pos, ner) and state = FAILED.",
         )
 
-    def condition(self) -> Predicate:
+    def condition(self) -> Condition:
         options = [self.all()]
         while self.accept("or"):
             options.append(self.all())
-        return options[0] if len(options) == 1 else lambda row: any(option(row) for option in options)
+        return options[0] if len(options) == 1 else Either(tuple(options))
 
-    def all(self) -> Predicate:
+    def all(self) -> Condition:
         parts = [self.one()]
         while self.accept("and"):
             parts.append(self.one())
-        return parts[0] if len(parts) == 1 else lambda row: all(part(row) for part in parts)
+        return parts[0] if len(parts) == 1 else Every(tuple(parts))
 
-    def one(self) -> Predicate:
+    def one(self) -> Condition:
         if self.accept("not"):
-            inner = self.one()
-            return lambda row: not inner(row)
+            return Not(self.one())
         if self.accept("("):
             inner = self.condition()
             if not self.accept(")"):
@@ -90,7 +139,7 @@ class _Parser:
             return inner
         return self.comparison()
 
-    def comparison(self) -> Predicate:
+    def comparison(self) -> Condition:
         field = self.peek()
         if field not in FIELDS:
             near = difflib.get_close_matches(field or "", FIELDS, n=1)
@@ -102,8 +151,8 @@ class _Parser:
         self.at += 1
         negated = self.accept("not")
         if self.accept("in"):
-            values = self.values()
-            return lambda row: any(_equal(field, getattr(row, field), value) for value in values) != negated
+            among = Compare(field, "=", tuple(self.values()))
+            return Not(among) if negated else among
         sign = self.peek()
         if negated or sign not in ("=", "==", "!=", "~", *_COMPARE):
             raise self.error("in, =, !=, <, <=, >, >= or ~")
@@ -112,7 +161,9 @@ class _Parser:
         if value is None or value in ("(", ")", ","):
             self.at -= 1
             raise self.error("a value")
-        return _compare(field, sign, value)
+        if sign in _COMPARE and _number(value) is None:
+            raise SpecError(f"--where: {field} {sign} {value}: {value!r} is not a number")
+        return Compare(field, "=" if sign == "==" else sign, (value,))
 
     def values(self) -> list[str]:
         if not self.accept("("):
@@ -142,7 +193,7 @@ def _words(text: str) -> list[str]:
 
 
 def _compare(field: str, sign: str, value: str) -> Predicate:
-    if sign in ("=", "=="):
+    if sign == "=":
         return lambda row: _equal(field, getattr(row, field), value)
     if sign == "!=":
         return lambda row: not _equal(field, getattr(row, field), value)
@@ -150,9 +201,7 @@ def _compare(field: str, sign: str, value: str) -> Predicate:
         return lambda row: any(
             fnmatch.fnmatchcase(part, value.lower()) for part in _words_of(getattr(row, field))
         )
-    number = _number(value)
-    if number is None:
-        raise SpecError(f"--where: {field} {sign} {value}: {value!r} is not a number")
+    number = float(value)
     return lambda row: (
         isinstance(getattr(row, field), int | float) and _COMPARE[sign](getattr(row, field), number)
     )

@@ -30,17 +30,17 @@ class Answers(Connected):
 
     def sweeps(self) -> list[SweepRow]:
         """Newest first."""
-        with self._reading() as at:
+        with self.reading() as at:
             return sweeps.list_sweeps(at)
 
     def notes(self, sweep: str | None = None) -> list[NoteRow]:
         """What people wrote about the sweep of this name, or about all; oldest first."""
-        with self._reading() as at:
+        with self.reading() as at:
             return labels.notes(at, sweep)
 
     def sweep_tags(self) -> dict[str, tuple[str, ...]]:
         """Name of a sweep -> its tags; only sweeps that have any."""
-        with self._reading() as at:
+        with self.reading() as at:
             return labels.tags(at)
 
     def spec(self, run_id: str) -> RunSpec:
@@ -48,42 +48,42 @@ class Answers(Connected):
 
     def specs(self, run_ids: Iterable[str]) -> list[RunSpec]:
         """In the order asked for. Raises StoreError for a run that is not there."""
-        with self._reading() as at:
+        with self.reading() as at:
             return sweeps.read_specs(at, run_ids)
 
     def snapshot(self, sweep_id: int | None = None) -> list[RunRow]:
         """All runs of a sweep, or of the workspace, needs before what needs them."""
-        with self._reading() as at:
+        with self.reading() as at:
             return reading.snapshot(at, sweep_id)
 
     def results(self, sweep_id: int | None = None) -> list[ResultRow]:
         """The same runs with their settings and every final score."""
-        with self._reading() as at:
+        with self.reading() as at:
             return reading.results(at, sweep_id)
 
     def epochs(self, run_id: str) -> list[ScoreRow]:
         """A run's validations, in order."""
-        with self._reading() as at:
+        with self.reading() as at:
             return reading.epochs(at, run_id)
 
     def attempts(self, run_ids: Iterable[str] | None = None) -> list[AttemptRow]:
         """Attempts at these runs, or all of them, oldest first."""
-        with self._reading() as at:
+        with self.reading() as at:
             return reading.list_attempts(at, run_ids)
 
     def counts(self, sweep_id: int | None = None) -> dict[tuple[Kind, str], dict[State, int]]:
         """How many runs stand in each state, by kind and data set."""
-        with self._reading() as at:
+        with self.reading() as at:
             return reading.counts(at, sweep_id)
 
     def failed(self, sweep_id: int) -> list[FailedRow]:
         """Runs of a sweep that have no result and will have none."""
-        with self._reading() as at:
+        with self.reading() as at:
             return reading.failed(at, sweep_id)
 
     def attempts_made(self, sweep_id: int) -> int:
         """How often the runs of a sweep were tried."""
-        with self._reading() as at:
+        with self.reading() as at:
             return reading.attempts_made(at, sweep_id)
 
     def query(self, name_or_sql: str, parameters: Mapping[str, Any] | None = None) -> query.Answer:
@@ -93,55 +93,55 @@ class Answers(Connected):
     # jobs and event files
 
     def next_sequence(self) -> int:
-        with self._reading() as at:
+        with self.reading() as at:
             return jobs.next_sequence(at)
 
     def tags(self) -> set[str]:
         """Of every submission that was ever written down."""
-        with self._reading() as at:
+        with self.reading() as at:
             return jobs.tags(at)
 
     def unsent(self) -> list[SubmissionRow]:
         """Submissions that were written down, not confirmed, and not given up."""
-        with self._reading() as at:
+        with self.reading() as at:
             return jobs.unsent(at)
 
     def live_jobs(self) -> list[JobRow]:
         """Jobs that nobody has seen the end of, oldest first."""
-        with self._reading() as at:
+        with self.reading() as at:
             return jobs.live_jobs(at)
 
     def offsets(self) -> dict[str, int]:
         """How many bytes of every event file have been applied."""
-        with self._reading() as at:
+        with self.reading() as at:
             return collect.offsets(at)
 
     def problems(self) -> list[Problem]:
         """What was ever wrong with event files, oldest first."""
-        with self._reading() as at:
+        with self.reading() as at:
             return problems.list_problems(at)
 
     # what was measured and left on disk, and what the last turn left for the next one
 
     def benchmarks(self) -> list[BenchmarkRow]:
-        with self._reading() as at:
+        with self.reading() as at:
             return measured.benchmarks(at)
 
     def artifacts(self) -> list[ArtifactRow]:
-        with self._reading() as at:
+        with self.reading() as at:
             return measured.artifacts(at)
 
     def changes(self) -> int:
         """A number that is another one after anything was written."""
-        with self._reading() as at:
+        with self.reading() as at:
             return problems.changes(at)
 
     def last_answer(self, sweep_id: int) -> str | None:
         """What `sgonz status` said after the last turn, whatever was written since."""
-        with self._reading() as at:
+        with self.reading() as at:
             return problems.last_answer(at, sweep_id)
 
     def standing(self, sweep_id: int) -> StandingRow | None:
         """What the last turn found, where nothing has been written since."""
-        with self._reading() as at:
+        with self.reading() as at:
             return problems.standing(at, sweep_id)

@@ -38,7 +38,8 @@ class Connected:
         self._engine.dispose()
 
     @contextmanager
-    def _reading(self) -> Iterator[Transaction]:
+    def reading(self) -> Iterator[Transaction]:
+        """One transaction that reads: whatever is asked in it is of the same moment."""
         with store_errors(self.location), begin(self._engine, writes=False) as connection:
             yield Transaction(connection, self._workspace)
 

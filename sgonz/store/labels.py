@@ -58,8 +58,8 @@ def tags(at: Transaction) -> dict[str, tuple[str, ...]]:
     return {sweep: tuple(found) for sweep, found in listed.items()}
 
 
-def tags_of_runs(at: Transaction) -> dict[str, tuple[str, ...]]:
-    """Run -> the tags of all sweeps that it stands in; only runs that have any."""
+def tags_of_runs(at: Transaction, run_ids: Sequence[str] | None = None) -> dict[str, tuple[str, ...]]:
+    """Run -> the tags of all sweeps that it stands in; only runs that have any. `run_ids` are few, or all."""
     same = (sweeps.c.workspace_id == sweep_tags.c.workspace_id) & (sweeps.c.name == sweep_tags.c.sweep)
     linked = (sweep_runs.c.workspace_id == sweeps.c.workspace_id) & (sweep_runs.c.sweep_id == sweeps.c.id)
     found = (
@@ -71,6 +71,8 @@ def tags_of_runs(at: Transaction) -> dict[str, tuple[str, ...]]:
         .order_by(sweep_runs.c.run_id, sweep_tags.c.tag)
         .distinct()
     )
+    if run_ids is not None:
+        found = found.where(sweep_runs.c.run_id.in_(run_ids))
     tagged: dict[str, tuple[str, ...]] = {}
     for run_id, tag in at.connection.execute(found):
         tagged[run_id] = (*tagged.get(run_id, ()), tag)

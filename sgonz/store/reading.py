@@ -23,7 +23,7 @@ _KINDS = {str(kind): kind for kind in Kind}
 _STATES = {str(state): state for state in State}
 _OUTCOMES: dict[str | None, Outcome | None] = {None: None, **{str(outcome): outcome for outcome in Outcome}}
 _MARKS = ("selected", "superseded")
-_RUN_COLUMNS = tuple(name for name in RunRow.__struct_fields__ if name not in ("needs", "tags", *_MARKS))
+RUN_COLUMNS = tuple(name for name in RunRow.__struct_fields__ if name not in ("needs", "tags", *_MARKS))
 _RESULT_COLUMNS = tuple(name for name in ResultRow.__struct_fields__ if name not in ("needs", *_MARKS))
 
 
@@ -32,7 +32,7 @@ def snapshot(at: Transaction, sweep_id: int | None = None) -> list[RunRow]:
     tagged = labels.tags_of_runs(at)
     return [
         RunRow(**columns, tags=tagged.get(columns["run_id"], ()))
-        for columns in _runs_of(at, sweep_id, _RUN_COLUMNS)
+        for columns in _runs_of(at, sweep_id, RUN_COLUMNS)
     ]
 
 
@@ -131,7 +131,7 @@ def _runs_of(at: Transaction, sweep_id: int | None, names: Sequence[str]) -> Ite
     needed = _needs(at)
     selected, superseded = (_marked(at, sweep_id, mark) for mark in _MARKS)
     for row in at.connection.execute(found.order_by(runs.c.position)).all():
-        columns = _read(dict(zip(names, row, strict=True)))
+        columns = as_values(dict(zip(names, row, strict=True)))
         run_id = row[0]
         columns["needs"] = needed.get(run_id, ())
         columns["selected"] = run_id in selected
@@ -147,7 +147,7 @@ def _marked(at: Transaction, sweep_id: int | None, mark: str) -> set[str]:
     return set(at.connection.execute(found).scalars())
 
 
-def _read(row: dict[str, Any]) -> dict[str, Any]:
+def as_values(row: dict[str, Any]) -> dict[str, Any]:
     """A row's text columns as values; only those that are there."""
     row["kind"] = _KINDS[row["kind"]]
     row["state"] = _STATES[row["state"]]

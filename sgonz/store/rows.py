@@ -139,6 +139,46 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     evidence: str | None = None  # where the outcome is known from, if not from the worker
 
 
+class TryRow(Row, frozen=True, kw_only=True):
+    """What the live screen shows of an attempt."""
+
+    run_id: str
+    attempt: int
+    external_id: str | None = None  # of the job
+    host: str | None = None
+    device: str | None = None
+    micro_batch: int | None = None
+    peak_memory_mb: float | None = None
+    started: float
+    ready: float | None = None
+    seconds: float | None = None
+    outcome: str | None = None
+    error: str | None = None
+
+
+class GroupRow(Row, frozen=True, kw_only=True):
+    """Runs that are alike, as far as a prediction goes."""
+
+    kind: Kind
+    dataset: str
+    model: str
+    open: bool  # not in a final state
+    measured: bool  # completed, with the time that it took
+    runs: int
+    seconds: float
+    epochs: int  # planned, of all of them
+    epochs_done: int
+
+
+class HoursRow(Row, frozen=True, kw_only=True):
+    """Device hours of a kind and model."""
+
+    kind: Kind
+    model: str
+    used: float
+    wasted: float
+
+
 class ResultRow(Row, frozen=True, kw_only=True):
     """One run with its settings and its final scores, for tables."""
 
