@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from sgonz import options
@@ -39,4 +41,30 @@ def tag(sweep: str, tags: tuple[str, ...], remove: bool, workdir: str | None, ou
     labelling.tag(sweep, tags, workdir, remove=remove, output=output)
 
 
-COMMANDS = (note, tag)
+@click.command()
+@options.workdir
+@options.sweep_name
+@options.cluster
+@options.where
+@click.option("--every", type=click.FloatRange(min=0.2), default=1.0, show_default=True, metavar="SECONDS",
+              help="Between two looks; more on a slow line.")  # fmt: skip
+@click.option("--advance", is_flag=True, help="Make turns too, as `sgonz run` does.")
+def watch(
+    workdir: str | None,
+    sweep: str | None,
+    cluster: str | None,
+    where: str | None,
+    every: float,
+    advance: bool,
+) -> None:
+    """Watch a sweep live: how far it is, what runs, what failed, who leads. ? shows the keys, q leaves.
+
+    It only reads, so any number may watch, and nothing stops when they leave. With --advance it also collects,
+    decides and sends until the sweep is done. Into a pipe it prints a line for everything that happens.
+    """
+    from sgonz.commands import watching
+
+    sys.exit(watching.watch(workdir, sweep, where, every=every, advance=advance, cluster=cluster))
+
+
+COMMANDS = (note, tag, watch)

@@ -16,7 +16,9 @@ import msgspec
 from sgonz.rundir import Workdir, write_atomic
 from sgonz.scene import LastTurn
 
-QUIET_SECONDS = 5.0  # between two notes of turns in which nothing is different; the folder may lie on a shared disk
+QUIET_SECONDS = (
+    5.0  # between two notes of turns in which nothing is different; the folder may lie on a shared disk
+)
 
 
 def read(workdir: Workdir) -> LastTurn | None:
@@ -33,7 +35,11 @@ def note(workdir: Workdir, sent: int, problems: Sequence[str]) -> None:
         problems=tuple(problems),
     )  # fmt: skip
     before = read(workdir)
-    alike = before is not None and (before.pid, before.host, before.problems) == (made.pid, made.host, made.problems)
+    alike = before is not None and (before.pid, before.host, before.problems) == (
+        made.pid,
+        made.host,
+        made.problems,
+    )
     if alike and before is not None and not sent and 0 <= made.time - before.time < QUIET_SECONDS:
         return
     with contextlib.suppress(OSError):

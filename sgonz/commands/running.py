@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from sgonz.planned import Planned, plan_sweep, require_sources, workdir_of
 from sgonz.rundir import Workdir
 from sgonz.sending import dismiss
 from sgonz.sources import sample_folder
+from sgonz.turning import Turning
 
 ASK_FROM = 100  # jobs that others share: more than this is asked about
 LOCAL_SECONDS = 0.3  # between turns on this machine
@@ -99,18 +101,53 @@ def _ask(planned: Planned, profile: Profile, *, yes: bool) -> None:
         )
 
 
-def _turn_until_done(at: Coordinator) -> Turn:
+def watch(workdir: str | None, sweep: str | None, cluster: str | None, *, where: str, every: float) -> int:
+    """Turn and draw until the sweep is done, for a sweep that was submitted before."""
+    at = reopen(workdir_of(workdir), sweep, cluster=cluster)
+    with closing(at):
+        try:
+            last = _turn_until_done(at, where=where, every=every)
+        except KeyboardInterrupt:
+            return _interrupted(at)
+        _show(at, last, "table")
+        return 1 if any(row.state in (State.FAILED, State.SKIPPED) for row in last.rows) else 0
+
+
+def _turn_until_done(at: Coordinator, *, where: str = "", every: float = 1.0) -> Turn:
+    from sgonz.view.cells import is_terminal
+
+    if is_terminal(sys.stderr):  # stdout holds answers only
+        return _on_screen(at, where, every)
     from sgonz.view.live import Live
 
-    with Live(at.sweep, interactive=None) as live:
-        last: Turn | None = None
-        while True:
-            last = _next_turn(at, last)
-            live.update(dict(last.answer), last.rows, last.problems, at.workdir)
-            if last.decision.finished:
-                dismiss(at)
-                return last
-            time.sleep(LOCAL_SECONDS)
+    live = Live(at.sweep)
+    last: Turn | None = None
+    while True:
+        last = _next_turn(at, last)
+        live.update(dict(last.answer), last.rows, last.problems)
+        if last.decision.finished:
+            dismiss(at)
+            return last
+        time.sleep(LOCAL_SECONDS)
+
+
+def _on_screen(at: Coordinator, where: str, every: float) -> Turn:
+    """Turns in the background, the screen in front. Leaving it is as good as Ctrl-C."""
+    from sgonz.commands.watching import subject
+    from sgonz.view.show import show
+    from sgonz.watching import Watcher
+
+    row = next(row for row in at.store.sweeps() if row.id == at.sweep_id)
+    watcher = Watcher(subject(at.store, at.workdir, row, at.profile))
+    with Turning(lambda last: _next_turn(at, last), LOCAL_SECONDS) as turning:
+        left = show(
+            lambda asked, patient: watcher.look(asked, patient=patient), stream=sys.stderr, where=where, every=every,
+            done=lambda: turning.over,
+        )  # fmt: skip
+    if left:
+        raise KeyboardInterrupt
+    dismiss(at)
+    return turning.result()
 
 
 def _next_turn(at: Coordinator, last: Turn | None) -> Turn:

@@ -9,7 +9,9 @@ from typing import Protocol
 from sgonz.plan.estimate import EARLY_STOP_SHARE
 from sgonz.plan.runs import Kind
 
-Guess = Callable[[Kind, str, str, float], float]  # kind, data set, model, planned epochs -> seconds of one run
+Guess = Callable[
+    [Kind, str, str, float], float
+]  # kind, data set, model, planned epochs -> seconds of one run
 
 
 class Group(Protocol):

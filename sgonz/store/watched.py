@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import RunRow
 from sgonz.plan.where import read
-from sgonz.store import labels
+from sgonz.store import labels, reading
 from sgonz.store.chosen import clause
 from sgonz.store.reading import RUN_COLUMNS, as_values
 from sgonz.store.rows import GroupRow, HoursRow, TryRow
@@ -41,6 +41,8 @@ def scope(at: Transaction, sweep_id: int, where: str = "") -> Scope:
 
 def counts(at: Transaction, of: Scope) -> dict[tuple[Kind, str], dict[State, int]]:
     """How many runs stand in each state, by kind and data set."""
+    if of.chosen is None:
+        return reading.counts(at, of.sweep_id)
     grouped = (runs.c.kind, runs.c.dataset, runs.c.state)
     found: dict[tuple[Kind, str], dict[State, int]] = defaultdict(dict)
     for kind, dataset, state, size in at.connection.execute(
