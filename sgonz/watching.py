@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from sgonz import last_turn, standing
+from sgonz import last_turn
 from sgonz.cluster.slurm_requests import RECENT_SECONDS, Notes
 from sgonz.errors import SgonzError
 from sgonz.plan.estimate import Workload, first_guess
@@ -58,6 +58,16 @@ class Whole:
     spent: tuple[Spent, ...] = ()
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What is taken from the answer that the last turn left."""
+
+    finished: bool = False
+    waiting: dict[str, int] = {}
+
+
+_said_decoder = msgspec.json.Decoder(Said)
+
+
 class Watcher:
     """Holds what was heard of running runs, and the last look at what takes long."""
 
@@ -101,13 +111,13 @@ class Watcher:
         )
         parts, finish = _parts(counts, whole, max(running_total, 1 if running_total else of.slots), now)
         turn = last_turn.read(of.workdir)
-        kept = standing.found(of.store, of.sweep_id, now)
-        answer = standing.answer(kept) if kept else {}
+        said = _said(at, of.sweep_id)
+        still = _number(counts, *(state for state in State if not state.is_final))
         return Scene(
             sweep=of.name, cluster=of.cluster, now=now, tags=labels.tags(at).get(of.name, ()), turn=turn,
             requests=_requests(of.workdir, now) if of.ceiling else None, ceiling=of.ceiling,
-            problems=turn.problems if turn else (), finished=bool(answer.get("finished")), parts=parts, finish=finish,
-            waiting=answer.get("waiting", {}), running=self._doing(at, running), running_first=first,
+            problems=turn.problems if turn else (), finished=said.finished and not still, parts=parts, finish=finish,
+            waiting=said.waiting if still else {}, running=self._doing(at, running), running_first=first,
             running_total=running_total, failed=_failed(at, scope, counts, asked),
             board=whole.board if whole else None, spent=whole.spent if whole else None,
             listed=_listed(at, scope, counts, asked), opened=self._opened(at, scope, asked.run),
@@ -152,6 +162,11 @@ class Watcher:
             row=row, doing=doing, why=row.reason or row.signature, curve=tuple(reading.epochs(at, row.run_id)),
             tried=tried, log=_tail(folder.log), folder=str(folder.root),
         )  # fmt: skip
+
+
+def _said(at: Transaction, sweep_id: int) -> Said:
+    text = problems.last_answer(at, sweep_id)
+    return Said() if text is None else _said_decoder.decode(text)
 
 
 def _one_doing(row: RunRow, heard: Standing, curve: Sequence[float], tried: TryRow | None) -> Doing:
