@@ -1,35 +1,74 @@
-"""Put on disk what jobs read: run.json, job.json, and links by name for people."""
+"""What jobs read, put on disk: job.json and the specs of its runs; run folders with run.json and a link by name.
+
+A submission writes two files, however many runs it carries; workers make the folders of the runs that they begin.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from sgonz.plan.runs import Kind, RunSpec
-from sgonz.rundir import JobList, Workdir, disk_errors, write_atomic
+from sgonz.rundir import Element, JobList, RunDir, Workdir, disk_errors, write_atomic
 
+SPECS = "runs.jsonl"
 LONGEST = 56  # characters of a name; one may take four bytes, and a path component has 255
 
 
-def lay_out(workdir: Workdir, sweep: str, specs: Iterable[RunSpec]) -> None:
-    """A folder with run.json for every run, and a link to it under a readable name."""
-    with disk_errors(workdir.root):
-        for spec in specs:
-            run = workdir.run(spec.run_id)
-            if not run.spec.exists():
-                write_atomic(run.spec, msgspec.json.encode(spec))
-            _link(workdir.by_name / safe(sweep) / safe(spec.dataset.name) / readable(spec), run.root)
-
-
-def write_job(workdir: Workdir, job: JobList) -> None:
+def write_job(workdir: Workdir, job: JobList, specs: Mapping[str, RunSpec]) -> JobList:
+    """Everything that the elements of a submission read; the job as it was written."""
     with disk_errors(workdir.root):
         folder = workdir.job(job.tag)
         (folder / "events").mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / "job.json", msgspec.json.encode(job))
+        written = msgspec.structs.replace(job, elements=add_specs(folder, job.elements, specs))
+        write_atomic(folder / "job.json", msgspec.json.encode(written))
+    return written
+
+
+def add_specs(folder: Path, elements: Sequence[Element], specs: Mapping[str, RunSpec]) -> tuple[Element, ...]:
+    """Append specs to a job's runs.jsonl, one line for each; the elements, knowing where theirs begin.
+
+    One file and one fsync for a whole submission: a file for each of ten thousand runs takes most of a minute.
+    """
+    encoder = msgspec.json.Encoder()
+    placed: list[Element] = []
+    with (folder / SPECS).open("ab") as stream:
+        for element in elements:
+            placed.append(msgspec.structs.replace(element, specs_at=stream.tell()))
+            stream.writelines(encoder.encode(specs[run_id]) + b"\n" for run_id in element.run_ids)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return tuple(placed)
+
+
+def read_specs(folder: Path, element: Element) -> dict[str, RunSpec]:
+    """The specs of an element's runs; none where their folders hold them."""
+    if element.specs_at is None:
+        return {}
+    decoder = msgspec.json.Decoder(RunSpec)
+    with (folder / SPECS).open("rb") as stream:
+        stream.seek(element.specs_at)
+        return {run_id: decoder.decode(stream.readline()) for run_id in element.run_ids}
+
+
+def lay_out(run: RunDir, sweep: str, spec: RunSpec) -> None:
+    """A run's folder with run.json, whole, and a link to it under a readable name."""
+    if not _is_there(run):
+        write_atomic(run.spec, msgspec.json.encode(spec), lasting=False)
+    if sweep:
+        _link(run.workdir.by_name / safe(sweep) / safe(spec.dataset.name) / readable(spec), run.root)
+
+
+def _is_there(run: RunDir) -> bool:
+    try:
+        return bool(run.read_spec())
+    except (FileNotFoundError, msgspec.DecodeError):  # new, or left half by a machine that went down
+        return False
 
 
 def readable(spec: RunSpec) -> str:
@@ -50,4 +89,5 @@ def _link(link: Path, target: Path) -> None:
     if link.is_symlink():
         return
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(os.path.relpath(target, link.parent))
+    with contextlib.suppress(FileExistsError):  # another node was faster
+        link.symlink_to(os.path.relpath(target, link.parent))

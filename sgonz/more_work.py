@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from sgonz.rundir import Element
 
-LEFT = Element(run_ids=())
+LEFT = HOME = Element(run_ids=())
 
 
-def offer(job_folder: Path, element: int, run_ids: Sequence[str]) -> bool:
-    """Hand runs to a waiting worker; False where it has left."""
+def offer(job_folder: Path, element: int, more: Element) -> bool:
+    """Hand runs to a waiting worker, or send it HOME; False where it has left."""
     number = sum(1 for _ in (job_folder / "more").glob(f"{element}.*.json"))
     if number and read(job_folder, element, number - 1) == LEFT:
         return False
-    return _make(job_folder, element, number, Element(run_ids=tuple(run_ids)))
+    return _make(job_folder, element, number, more)
 
 
 def leave(job_folder: Path, element: int, number: int) -> bool:

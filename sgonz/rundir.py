@@ -130,6 +130,9 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
     """One job of a submission: the runs that it does, in order."""
 
     run_ids: tuple[str, ...]
+    specs_at: int | None = (
+        None  # byte of runs.jsonl where theirs begin; None where every run has its run.json
+    )
 
 
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +140,7 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int = JOB_FORMAT
     tag: str
+    sweep: str = ""  # for readable links to the runs' folders
     sequence: int  # grows with every submission of a work folder; a later one fences out an earlier one
     threads: int = 1
     runs_at_once: int = 1  # processes of runs that an element keeps
@@ -201,15 +205,19 @@ def still_holds(run: RunDir, attempt: int) -> bool:
     return last is None or last.attempt <= attempt
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a whole file under a temporary name, then rename it into place."""
+def write_atomic(path: Path, content: bytes, *, lasting: bool = True) -> None:
+    """Write a whole file under a temporary name, then rename it into place.
+
+    Not `lasting` is for what can be made again: a machine that loses its power may leave it empty.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                os.fsync(stream.fileno())
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sgonz import climbing, costs, more_work
 from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
-from sgonz.layout import lay_out, write_job
+from sgonz.layout import add_specs, write_job
 from sgonz.plan.ladder import Place
 from sgonz.plan.runs import Outcome
 from sgonz.plan.state import JobRow
@@ -68,16 +68,18 @@ def _extend(at: Coordinator, job: JobRow, run_ids: Sequence[str]) -> None:
     The intent is in the store first: a crash in between, or a worker that has just left, gives the runs back
     when the job is seen to be over.
     """
-    lay_out(at.workdir, at.sweep.name, at.store.specs(run_ids))
+    folder, specs = at.workdir.job(job.tag), at.store.specs(run_ids)
+    more = Element(run_ids=tuple(run_ids))
+    [placed] = add_specs(folder, [more], {spec.run_id: spec for spec in specs})
     at.store.extend_job(job.tag, job.element, run_ids, time.time())
-    more_work.offer(at.workdir.job(job.tag), job.element, run_ids)
+    more_work.offer(folder, job.element, placed)
 
 
 def dismiss(at: Coordinator) -> None:
     """Send workers home that wait for more runs of a sweep that is done."""
     for job in at.store.live_jobs():
         if waits(at, job):
-            more_work.offer(at.workdir.job(job.tag), job.element, ())
+            more_work.offer(at.workdir.job(job.tag), job.element, more_work.HOME)
 
 
 def submit(at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None = None) -> None:
@@ -89,14 +91,13 @@ def submit(at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None =
     sequence = at.store.next_sequence()
     tag = f"sgonz-{_short(at.workdir)}-{sequence:06d}"
     specs = {spec.run_id: spec for spec in at.store.specs([run_id for job in jobs for run_id in job])}
-    lay_out(at.workdir, at.sweep.name, specs.values())
     elements = tuple(Element(run_ids=tuple(job)) for job in jobs)
     resource = place.resource if place else None
     job_list = JobList(
-        tag=tag, sequence=sequence, threads=at.sweep.threads, linger_seconds=at.profile.linger_seconds,
+        tag=tag, sweep=at.sweep.name, sequence=sequence, threads=at.sweep.threads, linger_seconds=at.profile.linger_seconds,
         runs_at_once=at.profile.runs_at_once(resource), resource=resource, memory_gb=place.memory_gb if place else None, elements=elements,
     )  # fmt: skip
-    write_job(at.workdir, job_list)
+    job_list = write_job(at.workdir, job_list, specs)
     at.store.add_submission(
         tag=tag,
         sequence=sequence,

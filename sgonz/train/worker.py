@@ -13,7 +13,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum, auto
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -23,9 +23,20 @@ import msgspec
 from sgonz import __version__, more_work
 from sgonz.errors import SgonzError, SpecError
 from sgonz.events import JobEnded, JobStarted, RunEnded, RunStarted
+from sgonz.layout import lay_out, read_specs
 from sgonz.plan.runs import Kind, Outcome, RunSpec
 from sgonz.provenance import PACKAGES, versions
-from sgonz.rundir import JOB_FORMAT, Claim, ClaimRefused, JobList, RunDir, claim, still_holds, write_atomic
+from sgonz.rundir import (
+    JOB_FORMAT,
+    Claim,
+    ClaimRefused,
+    Element,
+    JobList,
+    RunDir,
+    claim,
+    still_holds,
+    write_atomic,
+)
 from sgonz.train.child import SIGNALS
 from sgonz.train.children import Child, attend, begin, finish, kill
 from sgonz.train.job import Job
@@ -99,41 +110,42 @@ def work(folder: Path, element: int, restart: int | None = None) -> None:
                 versions={"sgonz": __version__, **versions(PACKAGES)},
             )
         )  # fmt: skip
-        left_out = sum(do_list(job, run_ids) for run_ids in lists(job))
+        left_out = sum(do_list(job, element) for element in lists(job))
         done = f"done, {left_out} left out" if left_out else "done"
         job.emit(JobEnded(time=time.time(), reason=told.reason or done))
 
 
-def lists(job: Job) -> Iterator[Sequence[str]]:
+def lists(job: Job) -> Iterator[Element]:
     """The element's runs, and then what is offered while the worker lingers."""
-    run_ids: Sequence[str] = job.jobs.elements[job.element].run_ids
+    given = job.jobs.elements[job.element]
     number = sum(1 for _ in (job.folder / "more").glob(f"{job.element}.*.json"))  # of an earlier start
-    while run_ids and not job.told.reason:
-        yield run_ids
-        run_ids = await_more(job, number)
+    while given.run_ids and not job.told.reason:
+        yield given
+        given = await_more(job, number)
         number += 1
 
 
-def await_more(job: Job, number: int) -> Sequence[str]:
-    """The runs of the next offer; none when it is time to go."""
+def await_more(job: Job, number: int) -> Element:
+    """The next offer; the last one when it is time to go."""
     deadline = time.monotonic() + job.jobs.linger_seconds
     while not job.told.reason:
         if (offered := more_work.read(job.folder, job.element, number)) is not None:
-            return offered.run_ids
+            return offered
         if time.monotonic() > deadline and more_work.leave(job.folder, job.element, number):
             break
         wait([job.told.fileno()], timeout=LINGER_LOOK_SECONDS)
         job.told.hear()
-    return ()
+    return more_work.HOME
 
 
-def do_list(job: Job, run_ids: Sequence[str]) -> int:
+def do_list(job: Job, given: Element) -> int:
     """Do runs, as many at a time as the job is for, until told to go; how many were left out."""
-    unfinished: dict[str, Child | None] = dict.fromkeys(run_ids)  # None: not begun
+    unfinished: dict[str, Child | None] = dict.fromkeys(given.run_ids)  # None: not begun
+    specs = read_specs(job.folder, given)
     left_out = 0
     try:
         while True:
-            left_out += fill(job, unfinished)
+            left_out += fill(job, unfinished, specs)
             at_work = [child for child in unfinished.values() if child is not None]
             if not at_work:
                 return left_out if job.told.reason else left_out + len(unfinished)
@@ -146,14 +158,14 @@ def do_list(job: Job, run_ids: Sequence[str]) -> int:
                 kill(left)
 
 
-def fill(job: Job, unfinished: dict[str, Child | None]) -> int:
+def fill(job: Job, unfinished: dict[str, Child | None], specs: Mapping[str, RunSpec]) -> int:
     """Take up runs in order while there is room for one more; how many were left out."""
     left_out = 0
     room = job.jobs.runs_at_once - sum(child is not None for child in unfinished.values())
     for run_id in [run_id for run_id, child in unfinished.items() if child is None]:
         if job.told.reason or not room:
             break
-        taken = take_up(job, job.workdir.run(run_id), unfinished)
+        taken = take_up(job, job.workdir.run(run_id), unfinished, specs.get(run_id))
         if isinstance(taken, Child):
             unfinished[run_id] = taken
             room -= 1
@@ -185,12 +197,12 @@ def begin_events(folder: Path, element: int, restart: int | None) -> tuple[int, 
         return count, event_file
 
 
-def take_up(job: Job, run: RunDir, unfinished: Collection[str]) -> Child | Taken:
-    """Begin a run, or say at once what comes of it."""
+def take_up(job: Job, run: RunDir, unfinished: Collection[str], spec: RunSpec | None) -> Child | Taken:
+    """Begin a run, or say at once what comes of it; without `spec`, its folder holds that."""
     if run.cancel.exists():
         return Taken.LEFT_OUT
     try:
-        result, spec = run.read_result(), run.read_spec()
+        result, spec = run.read_result(), spec or run.read_spec()
     except (msgspec.DecodeError, OSError) as error:
         return refuse(job, run, error)
     if result is not None:
@@ -202,6 +214,7 @@ def take_up(job: Job, run: RunDir, unfinished: Collection[str]) -> Child | Taken
     mine = take(job, run)
     if mine is None:
         return Taken.LEFT_OUT
+    lay_out(run, job.jobs.sweep, spec)
     job.emit(RunStarted(time=time.time(), run_id=spec.run_id, attempt=mine.attempt))
     if spec.kind is not Kind.NOOP:
         return begin(job, run, mine)
