@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -179,7 +178,7 @@ def claim(run: RunDir, *, tag: str, sequence: int, element: int, restart: int) -
         if last is not None and (last.sequence, last.restart) > (sequence, restart):
             raise ClaimRefused(f"held by {last.tag} element {last.element}, attempt {last.attempt}")
         mine = Claim(attempt=last.attempt + 1 if last else 1, sequence=sequence, restart=restart, tag=tag,
-                     element=element, host=socket.gethostname(), pid=os.getpid(), time=time.time())  # fmt: skip
+                     element=element, host=os.uname().nodename, pid=os.getpid(), time=time.time())  # fmt: skip
         draft = run.claims / f".draft-{mine.host}-{mine.pid}"
         draft.write_bytes(msgspec.json.encode(mine))
         try:

@@ -29,7 +29,8 @@ from sgonz.plan.runs import Outcome
 from sgonz.plan.state import JobRow
 from sgonz.rundir import JobList, Workdir, write_atomic
 
-WORKER = "sgonz.train.worker"
+# What `python -m sgonz.train.worker` does, without the search for what -m names: 10 ms of every job.
+START = "import sys; from sgonz.train.worker import main; sys.exit(main())"
 EXTERNAL_ID = re.compile(r"(\d+)_(\d+)")
 HELD_SECONDS = 60.0  # after a refusal for quota, before another submission is tried
 VANISHED_SECONDS = 300.0  # Slurm's own memory of ended jobs, and time for its accounting to catch up
@@ -94,7 +95,7 @@ class SlurmCluster:
             folder,
             tag=jobs.tag,
             elements=len(jobs.elements),
-            worker=[self._python, "-u", "-m", WORKER, str(folder)],
+            worker=[self._python, "-u", "-c", START, str(folder)],
             setup=self._profile.setup,
             resource=resource,
             send=self._sbatch,

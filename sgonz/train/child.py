@@ -20,10 +20,7 @@ from sgonz import costs, events
 from sgonz.events import Event, RunEnded
 from sgonz.plan.runs import Outcome
 from sgonz.rundir import RunDir
-
-STOP = b"stop"  # the worker was told to go: write a checkpoint and leave
-CANCEL = b"cancel"  # a person does not want this run any more
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # that ask a worker to go
+from sgonz.train.told import CANCEL, SIGNALS
 
 
 def do_run(folder: str, attempt: int, header: str, event_file: str, orders: Connection) -> None:

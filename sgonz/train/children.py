@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -16,8 +16,9 @@ from multiprocessing.context import ForkServerProcess
 from sgonz import events
 from sgonz.rundir import Claim, RunDir
 from sgonz.train import postmortem
-from sgonz.train.child import CANCEL, SIGNALS, STOP, do_run
+from sgonz.train.child import do_run
 from sgonz.train.job import Job
+from sgonz.train.told import CANCEL, SIGNALS, STOP
 
 GRACE_SECONDS = 30.0  # for a checkpoint, after a run was asked to stop
 LOOK_SECONDS = 2.0  # between looks for cancel marks; every look is a request to a shared disk
@@ -114,6 +115,13 @@ def finish(job: Job, child: Child) -> None:
             began=child.began,
         )  # fmt: skip
         job.emit(postmortem.ended(child.run, child.mine.attempt, death))
+
+
+def kill_all(children: Iterable[Child | None]) -> None:
+    """Kill those that are left."""
+    for child in children:
+        if child is not None:
+            kill(child)
 
 
 def kill(child: Child) -> None:

@@ -14,7 +14,7 @@ from sgonz import events
 from sgonz.events import RunEnded
 from sgonz.plan.runs import Outcome
 from sgonz.rundir import RunDir
-from sgonz.train.child import CANCEL
+from sgonz.train.told import CANCEL
 
 TAIL_BYTES = 8192
 CGROUPS = Path("/sys/fs/cgroup")

@@ -7,6 +7,10 @@ import signal
 from collections.abc import Sequence
 from types import FrameType
 
+STOP = b"stop"  # the worker was told to go: write a checkpoint and leave
+CANCEL = b"cancel"  # a person does not want this run any more
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # that ask a worker to go
+
 
 class Told:
     """Holds a pipe that becomes readable when a signal arrives."""

@@ -1,22 +1,21 @@
 """The process of one job: does its runs, one or a few at a time, each in a child of a fork server.
 
 `python -m sgonz.train.worker JOB_FOLDER [ELEMENT]`. This process itself stays small and imports no torch, so
-that whatever happens to a run, somebody is left to say so.
+that whatever happens to a run, somebody is left to say so. What only a run with a process of its own needs is
+imported for the first one: of a job that is short, starting is most of the time.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
-import shutil
-import socket
+import select
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import Enum, auto
-from multiprocessing.connection import wait
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -37,10 +36,11 @@ from sgonz.rundir import (
     still_holds,
     write_atomic,
 )
-from sgonz.train.child import SIGNALS
-from sgonz.train.children import Child, attend, begin, finish, kill
 from sgonz.train.job import Job
-from sgonz.train.told import Told
+from sgonz.train.told import SIGNALS, Told
+
+if TYPE_CHECKING:
+    from sgonz.train.children import Child
 
 LINGER_LOOK_SECONDS = 0.1  # between looks for more runs; only where a profile asks to linger
 QUIET = {
@@ -67,24 +67,19 @@ class Taken(Enum):
     LATER = auto()  # it needs a run of this list that is not done yet
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m sgonz.train.worker", description="Do the runs of one job."
-    )
-    parser.add_argument("job_folder", type=Path, help="the folder of job.json")
-    parser.add_argument(
-        "element", type=int, nargs="?", help="which job of it; by default SLURM_ARRAY_TASK_ID"
-    )
-    options = parser.parse_args(arguments)
-    folder = options.job_folder.absolute()
-    element, restart = options.element, None
-    if element is None:
-        if "SLURM_ARRAY_TASK_ID" not in os.environ:
-            parser.error("give ELEMENT: this is not a Slurm array")
-        element = int(os.environ["SLURM_ARRAY_TASK_ID"])
-        restart = os.environ.get("SLURM_RESTART_COUNT")
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    task = os.environ.get("SLURM_ARRAY_TASK_ID")
+    if len(given) == 1 and task is not None:
+        element, restart = task, os.environ.get("SLURM_RESTART_COUNT")
+    elif len(given) == 2:
+        element, restart = given[1], None
+    else:
+        print("usage: python -m sgonz.train.worker JOB_FOLDER [ELEMENT]\n"
+              "ELEMENT says which job of it; a task of a Slurm array is told that by Slurm", file=sys.stderr)  # fmt: skip
+        return 2
     try:
-        work(folder, element, int(restart) if restart else None)
+        work(Path(given[0]).absolute(), int(element), int(restart) if restart else None)
     except SgonzError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -106,7 +101,7 @@ def work(folder: Path, element: int, restart: int | None = None) -> None:
                   stream=stream, told=told)  # fmt: skip
         job.emit(
             JobStarted(
-                time=time.time(), host=socket.gethostname(), pid=os.getpid(), restart=restart, device=device(),
+                time=time.time(), host=os.uname().nodename, pid=os.getpid(), restart=restart, device=device(),
                 versions={"sgonz": __version__, **versions(PACKAGES)},
             )
         )  # fmt: skip
@@ -133,7 +128,7 @@ def await_more(job: Job, number: int) -> Element:
             return offered
         if time.monotonic() > deadline and more_work.leave(job.folder, job.element, number):
             break
-        wait([job.told.fileno()], timeout=LINGER_LOOK_SECONDS)
+        select.select([job.told.fileno()], (), (), LINGER_LOOK_SECONDS)
         job.told.hear()
     return more_work.HOME
 
@@ -142,20 +137,19 @@ def do_list(job: Job, given: Element) -> int:
     """Do runs, as many at a time as the job is for, until told to go; how many were left out."""
     unfinished: dict[str, Child | None] = dict.fromkeys(given.run_ids)  # None: not begun
     specs = read_specs(job.folder, given)
-    left_out = 0
-    try:
-        while True:
-            left_out += fill(job, unfinished, specs)
-            at_work = [child for child in unfinished.values() if child is not None]
-            if not at_work:
-                return left_out if job.told.reason else left_out + len(unfinished)
-            for child in attend(job, at_work):
-                finish(job, child)
-                del unfinished[child.run.root.name]
-    finally:  # an error of the worker itself ends its runs too
-        for left in unfinished.values():
-            if left is not None:
-                kill(left)
+    left_out = fill(job, unfinished, specs)
+    if any(unfinished.values()):
+        from sgonz.train import children
+
+        try:
+            while at_work := [child for child in unfinished.values() if child is not None]:
+                for child in children.attend(job, at_work):
+                    children.finish(job, child)
+                    del unfinished[child.run.root.name]
+                left_out += fill(job, unfinished, specs)
+        finally:  # an error of the worker itself ends its runs too
+            children.kill_all(unfinished.values())
+    return left_out if job.told.reason else left_out + len(unfinished)
 
 
 def fill(job: Job, unfinished: dict[str, Child | None], specs: Mapping[str, RunSpec]) -> int:
@@ -166,7 +160,7 @@ def fill(job: Job, unfinished: dict[str, Child | None], specs: Mapping[str, RunS
         if job.told.reason or not room:
             break
         taken = take_up(job, job.workdir.run(run_id), unfinished, specs.get(run_id))
-        if isinstance(taken, Child):
+        if not isinstance(taken, Taken):
             unfinished[run_id] = taken
             room -= 1
         elif taken is not Taken.LATER:
@@ -206,7 +200,10 @@ def take_up(job: Job, run: RunDir, unfinished: Collection[str], spec: RunSpec | 
     except (msgspec.DecodeError, OSError) as error:
         return refuse(job, run, error)
     if result is not None:
-        shutil.rmtree(run.checkpoint, ignore_errors=True)  # of an attempt that was killed right after it
+        if run.checkpoint.exists():  # of an attempt that was killed right after it
+            import shutil
+
+            shutil.rmtree(run.checkpoint, ignore_errors=True)
         job.emit(msgspec.structs.replace(result, time=time.time(), adopted=True))
         return Taken.DONE
     if missing := [need for need in spec.needs if not job.workdir.run(need.run_id).result.exists()]:
@@ -217,6 +214,8 @@ def take_up(job: Job, run: RunDir, unfinished: Collection[str], spec: RunSpec | 
     lay_out(run, job.jobs.sweep, spec)
     job.emit(RunStarted(time=time.time(), run_id=spec.run_id, attempt=mine.attempt))
     if spec.kind is not Kind.NOOP:
+        from sgonz.train.children import begin
+
         return begin(job, run, mine)
     do_nothing(job, run, spec, mine)
     return Taken.DONE
