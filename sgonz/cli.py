@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sgonz import __version__, cli_people, cli_sharing, cli_site, options
+from sgonz import __version__, cli_advance, cli_people, cli_sharing, cli_site, options
 from sgonz.errors import SgonzError
 
 sweep_options = options.group_of(options.workdir, options.cluster, options.changes)
@@ -26,6 +26,7 @@ def sgonz() -> None:
     """
 
 
+sgonz.add_command(cli_advance.advance)
 for command in (*cli_people.COMMANDS, *cli_sharing.COMMANDS, *cli_site.COMMANDS):
     sgonz.add_command(command)
 
@@ -68,25 +69,16 @@ def run(
 @sgonz.command()
 @click.argument("sweep")
 @sweep_options
+@click.option("--detach", is_flag=True, help="Let small Slurm jobs make all further turns.")
 @options.yes
 @options.output
 def submit(
-    sweep: str, workdir: str | None, cluster: str | None, changes: tuple[str, ...], yes: bool, output: str
-) -> None:
-    """Send what can be sent now and return; `sgonz advance` sends what follows."""
+    sweep: str, workdir: str | None, cluster: str | None, changes: tuple[str, ...], detach: bool, yes: bool, output: str
+) -> None:  # fmt: skip
+    """Send what can be sent now and return; `sgonz advance`, or with --detach a job, sends what follows."""
     from sgonz.commands import running
 
-    running.submit(sweep, workdir, cluster, changes, yes=yes, output=output)
-
-
-@sgonz.command()
-@options.cluster
-@look_options
-def advance(cluster: str | None, workdir: str | None, sweep: str | None, output: str) -> None:
-    """Make one turn: collect what happened, decide, send what is ready. For cron and for jobs."""
-    from sgonz.commands import running
-
-    running.advance(workdir, sweep, cluster, output=output)
+    running.submit(sweep, workdir, cluster, changes, detach=detach, yes=yes, output=output)
 
 
 @sgonz.command()

@@ -6,6 +6,7 @@ A submission writes two files, however many runs it carries; workers make the fo
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -69,6 +70,11 @@ def _is_there(run: RunDir) -> bool:
         return bool(run.read_spec())
     except (FileNotFoundError, msgspec.DecodeError):  # new, or left half by a machine that went down
         return False
+
+
+def short_name(workdir: Workdir) -> str:
+    """Four digits that tell work folders apart in a queue."""
+    return hashlib.sha256(str(workdir.root.resolve()).encode()).hexdigest()[:4]
 
 
 def readable(spec: RunSpec) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from sgonz.cluster.base import Cluster
-from sgonz.cluster.profile import Profile, load_profile
+from sgonz.cluster.profile import Profile, lasting_name, load_profile
 from sgonz.coordinator import Coordinator
 from sgonz.errors import SpecError, UserError
 from sgonz.plan.estimate import Workload
@@ -46,10 +46,10 @@ def start(planned: Planned, profile: Profile, workdir: Workdir) -> Coordinator:
     )  # fmt: skip
     sweep_id = store.add_sweep(
         name=planned.sweep.name, text=dump(planned.table), spec_json=msgspec.json.encode(stored, order="sorted").decode(),
-        cluster=profile.name, time=time.time(), provenance=provenance(),
+        cluster=lasting_name(profile), time=time.time(), provenance=provenance(),
     )  # fmt: skip
     return Coordinator(
-        workdir=workdir, store=store, cluster=cluster_of(profile), profile=profile, sweep_id=sweep_id,
+        workdir=workdir, store=store, cluster=cluster_of(profile, workdir), profile=profile, sweep_id=sweep_id,
         sweep=planned.sweep, sources=planned.resolution.sources, workloads=loads,
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ def reopen(workdir: Workdir, name: str | None, *, cluster: str | None = None) ->
     stored = msgspec.json.decode(chosen.spec_json, type=Stored)
     profile = load_profile(cluster or chosen.cluster)
     return Coordinator(
-        workdir=workdir, store=store, cluster=cluster_of(profile), profile=profile, sweep_id=chosen.id,
+        workdir=workdir, store=store, cluster=cluster_of(profile, workdir), profile=profile, sweep_id=chosen.id,
         sweep=decode(stored.sweep, chosen.name), sources=stored.sources, workloads=_keyed(stored.workloads),
     )  # fmt: skip
 
@@ -98,11 +98,13 @@ def database(profile: Profile | None, workdir: Workdir) -> str | Path:
     return os.environ.get("SGONZ_DATABASE") or (profile.database if profile else None) or workdir.store
 
 
-def cluster_of(profile: Profile) -> Cluster:
+def cluster_of(profile: Profile, workdir: Workdir) -> Cluster:
     if profile.scheduler == "slurm":
         from sgonz.cluster.slurm import SlurmCluster
 
-        return SlurmCluster(profile)
+        cluster = SlurmCluster(profile)
+        cluster.requests.keep_in(workdir.root)  # what earlier turns asked, and what they missed
+        return cluster
     from sgonz.cluster.local import LocalCluster
 
     return LocalCluster(profile)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from sgonz import climbing, costs, more_work
 from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
-from sgonz.layout import add_specs, write_job
+from sgonz.layout import add_specs, short_name, write_job
 from sgonz.plan.ladder import Place
 from sgonz.plan.runs import Outcome
 from sgonz.plan.state import JobRow
-from sgonz.rundir import Element, JobList, Workdir
+from sgonz.rundir import Element, JobList
 from sgonz.store.rows import EndedJob
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def submit(at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None =
     crash at any point leaves either nothing, or an intent that the next turn looks up by its tag.
     """
     sequence = at.store.next_sequence()
-    tag = f"sgonz-{_short(at.workdir)}-{sequence:06d}"
+    tag = f"sgonz-{short_name(at.workdir)}-{sequence:06d}"
     specs = {spec.run_id: spec for spec in at.store.specs([run_id for job in jobs for run_id in job])}
     elements = tuple(Element(run_ids=tuple(job)) for job in jobs)
     resource = place.resource if place else None
@@ -121,8 +120,3 @@ def take_back(at: Coordinator, tag: str, elements: int, why: str) -> None:
     at.store.end_jobs(over, time.time())
     at.journal.write("never_sent", tag=tag, reason=why)
     shutil.rmtree(at.workdir.job(tag), ignore_errors=True)
-
-
-def _short(workdir: Workdir) -> str:
-    """Four digits that tell work folders apart in a queue."""
-    return hashlib.sha256(str(workdir.root.resolve()).encode()).hexdigest()[:4]

@@ -105,6 +105,13 @@ def test_an_unknown_profile_lists_those_that_exist(folder: Path):
     assert not (folder / "work").exists()
 
 
+def test_this_machine_cannot_be_left_alone_with_a_sweep(folder: Path):
+    refused(
+        sgonz(folder, "submit", "sweep.toml", "--detach"), "--detach is for Slurm", "sgonz advance --every"
+    )
+    assert not (folder / "work").exists()
+
+
 def test_a_missing_sweep_file_lists_those_that_exist(folder: Path):
     refused(sgonz(folder, "run", "nothing"), "there is no sweep file nothing", "demo")
 

@@ -45,10 +45,23 @@ class PartitionTable(Table, frozen=True, kw_only=True):
     max_minutes: Count | None = None  # jobs that are predicted to end before it may go there
 
 
+class AdvanceTable(Table, frozen=True, kw_only=True):
+    """[advance]: the small job that makes turns of a sweep that nobody watches (`sgonz submit --detach`)."""
+
+    partition: str | None = None  # the cluster's default where it is not given
+    account: str | None = None  # that of the class that runs start in, where it is not given
+    qos: str | None = None
+    memory_gb: Positive | None = None
+    max_minutes: Count = 15
+    every_seconds: Positive = 60.0  # turns are at least so far apart
+    sbatch: tuple[str, ...] = ()  # anything else that the site wants
+
+
 class Profile(Table, frozen=True, kw_only=True):
     """A whole profile."""
 
     name: str  # of the file
+    path: str = ""  # the file
     scheduler: Literal["local", "slurm"]
     slots: Count = 1  # jobs at a time on this machine (local only)
     workdir: str | None = None
@@ -65,6 +78,7 @@ class Profile(Table, frozen=True, kw_only=True):
     macs_per_second: Positive = 2e10  # of one job, for predictions until something has been measured
     resources: dict[str, Resource] = msgspec.field(default_factory=dict)
     partitions: dict[str, PartitionTable] = msgspec.field(default_factory=dict)
+    advance: AdvanceTable = AdvanceTable()
     assign: dict[str, str] = msgspec.field(
         default_factory=dict
     )  # model -> resource; `default` for the others
@@ -93,15 +107,25 @@ def load_profile(name_or_file: str) -> Profile:
     path = _find(name_or_file)
     table = read_toml(path)
     source = str(path)
-    if "name" in table:
-        raise unknown_key("name", [field for field in Profile.__struct_fields__ if field != "name"], source)
+    for ours in {"name", "path"} & table.keys():
+        allowed = [field for field in Profile.__struct_fields__ if field not in ("name", "path")]
+        raise unknown_key(ours, allowed, source)
     for name, entry in _tables(table, "resources").items():  # one by one, so that errors carry the name
         convert(entry, Resource, source, f"resources.{name}")
     for name, entry in _tables(table, "partitions").items():
         convert(entry, PartitionTable, source, f"partitions.{name}")
-    profile: Profile = convert({**table, "name": path.stem}, Profile, source)
+    if "advance" in table:
+        convert(table["advance"], AdvanceTable, source, "advance")
+    profile: Profile = convert({**table, "name": path.stem, "path": str(path.absolute())}, Profile, source)
     _check(profile, table, source)
     return msgspec.structs.replace(profile, workdir=_expanded(profile.workdir))
+
+
+def lasting_name(profile: Profile) -> str:
+    """What finds a profile again: its name where that leads to its file, otherwise the file."""
+    found = any((folder / f"{profile.name}.toml").is_file() for folder in _folders())
+    same = found and str(_find(profile.name).absolute()) == profile.path
+    return profile.name if same else profile.path or profile.name
 
 
 def profile_names() -> list[str]:

@@ -56,6 +56,7 @@ class SlurmCluster:
         self._vanished_seconds = vanished_seconds
         self._settled_seconds = settled_seconds
         self._held_until = 0.0
+        self.reserved = 0  # jobs that room is left for under the limits, beside those of submissions
         self._limits: Limits | None = None
         self._listing: list[Line] | None = None
         self._remarks: list[str] = []
@@ -73,7 +74,7 @@ class SlurmCluster:
         if self._listing is None or (not live and self.requests.may_look):  # else a poll has just looked
             self._listing = self._list()
         mine = {key for job in live if (key := _key(job)) is not None}
-        return min(rule.room(mine, self._listing) for rule in rules)
+        return max(0, min(rule.room(mine, self._listing) for rule in rules) - self.reserved)
 
     def array_limit(self) -> int:
         return self._known_limits().array
@@ -98,12 +99,13 @@ class SlurmCluster:
             worker=[self._python, "-u", "-c", START, str(folder)],
             setup=self._profile.setup,
             resource=resource,
-            send=self._sbatch,
+            send=self.sbatch,
         )
         array = executor.start()
         return [f"{array}_{element}" for element in range(len(jobs.elements))]
 
-    def _sbatch(self, command: Sequence[str]) -> str:
+    def sbatch(self, command: Sequence[str]) -> str:
+        """What sbatch prints. Raises what a submission raises."""
         result = self.requests.run(command)
         if result.returncode == 0:
             return result.stdout

@@ -66,6 +66,10 @@ class Requests:
         """Whether the budget leaves room for another look now. What a person or a plan asks for never waits."""
         return time.time() >= self.notes.next_look
 
+    def pause(self) -> float:
+        """Seconds until the budget leaves room for another look."""
+        return max(0.0, self.notes.next_look - time.time())
+
     def per_minute(self) -> int:
         """Requests in the last minute."""
         since = time.time() - RECENT_SECONDS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from sgonz import options
+from sgonz import detached, options
 from sgonz.commands.looking import chosen
 from sgonz.control import cancel as cancel_runs
 from sgonz.control import retry as retry_runs
@@ -37,6 +37,8 @@ def cancel(
                 f"Cancel all {len(found)} unfinished runs of {at.sweep.name}?", abort=True, err=True
             )
         _do(at, found, "cancelled", cancel_runs, dry_run)
+        if found and not dry_run:
+            detached.settle(at, {at.sweep.name: look(at)[1].finished})
 
 
 def retry(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sgonz import answers, climbing, costs, options, standing
+from sgonz import answers, climbing, costs, detached, options, standing
 from sgonz.commands.labelling import labels_of
 from sgonz.commands.planning import find_run, show
 from sgonz.coordinator import Coordinator, closing, look
@@ -62,6 +62,7 @@ def status(
                 climbing.steps(costs.read(at.workdir), at.profile, rows),
             )
         answer = {**answer, **labels_of(at.store, at.sweep.name)}
+    answer = {**answer, "detached": detached.told(at.workdir, at.sweep.name)}
     if output == "table":
         from sgonz.view.tables import show_status
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sgonz import answers, options
+from sgonz import answers, detached, options
 from sgonz.checks import check_datasets
 from sgonz.cluster.profile import Profile, load_profile
 from sgonz.control import add_grid, stop_local_jobs
@@ -39,30 +39,33 @@ def run(
             last = _turn_until_done(at)
         except KeyboardInterrupt:
             return _interrupted(at)
+        detached.settle(at, {at.sweep.name: True})
         _show(at, last, output)
         return 1 if any(row.state in (State.FAILED, State.SKIPPED) for row in last.rows) else 0
 
 
 def submit(
-    name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, yes: bool, output: str
-) -> None:
-    at = _start(name, workdir, cluster, changes, yes=yes)
+    name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, detach: bool, yes: bool, output: str
+) -> None:  # fmt: skip
+    at = _start(name, workdir, cluster, changes, detach=detach, yes=yes)
     with closing(at):
-        _show(at, turn(at), output, board=False)
-
-
-def advance(workdir: str | None, sweep: str | None, cluster: str | None, *, output: str) -> None:
-    at = reopen(workdir_of(workdir), sweep, cluster=cluster)
-    with closing(at):
-        _show_status(turn(at, rows_wanted=False).answer, output)
+        if detach:
+            detached.prepare(at)
+        last = turn(at)
+        detached.settle(
+            at, {at.sweep.name: last.decision.finished}, detach={at.sweep.name: at.profile.path} if detach else {}
+        )  # fmt: skip
+        _show(at, last, output, board=False)
 
 
 def _start(
-    name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, yes: bool
-) -> Coordinator:
+    name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, yes: bool, detach: bool = False
+) -> Coordinator:  # fmt: skip
     """Everything that can be wrong is found here, before anything is queued."""
     planned = plan_sweep(name, changes, workdir_of(workdir))
     profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
+    if detach:
+        detached.require_scheduler(profile)
     folder = workdir_of(workdir, profile.workdir)
     planned = _with_sample(planned, name, changes, folder)
     require_sources(planned)
@@ -109,6 +112,7 @@ def watch(workdir: str | None, sweep: str | None, cluster: str | None, *, where:
             last = _turn_until_done(at, where=where, every=every)
         except KeyboardInterrupt:
             return _interrupted(at)
+        detached.settle(at, {at.sweep.name: True})
         _show(at, last, "table")
         return 1 if any(row.state in (State.FAILED, State.SKIPPED) for row in last.rows) else 0
 
@@ -123,7 +127,7 @@ def _turn_until_done(at: Coordinator, *, where: str = "", every: float = 1.0) ->
     live = Live(at.sweep)
     last: Turn | None = None
     while True:
-        last = _next_turn(at, last)
+        last = next_turn(at, last)
         live.update(dict(last.answer), last.rows, last.problems)
         if last.decision.finished:
             dismiss(at)
@@ -139,7 +143,7 @@ def _on_screen(at: Coordinator, where: str, every: float) -> Turn:
 
     row = next(row for row in at.store.sweeps() if row.id == at.sweep_id)
     watcher = Watcher(subject(at.store, at.workdir, row, at.profile))
-    with Turning(lambda last: _next_turn(at, last), LOCAL_SECONDS) as turning:
+    with Turning(lambda last: next_turn(at, last), LOCAL_SECONDS) as turning:
         left = show(
             lambda asked, patient: watcher.look(asked, patient=patient), stream=sys.stderr, where=where, every=every,
             done=lambda: turning.over,
@@ -150,7 +154,7 @@ def _on_screen(at: Coordinator, where: str, every: float) -> Turn:
     return turning.result()
 
 
-def _next_turn(at: Coordinator, last: Turn | None) -> Turn:
+def next_turn(at: Coordinator, last: Turn | None) -> Turn:
     """A turn, as soon as the database answers; jobs go on meanwhile and lose nothing."""
     wait, told = LOCAL_SECONDS, False
     while True:
@@ -181,7 +185,7 @@ def _interrupted(at: Coordinator) -> int:
 
 
 def _show(at: Coordinator, last: Turn, output: str, *, board: bool = True) -> None:
-    _show_status(last.answer, output)
+    show_status(last.answer, at.workdir, output)
     if board and output == "table":
         from sgonz.view.tables import show_leaderboard
 
@@ -189,10 +193,11 @@ def _show(at: Coordinator, last: Turn, output: str, *, board: bool = True) -> No
         show_leaderboard(answers.leaderboard(answers.results(last.rows, metrics)))
 
 
-def _show_status(answer: Mapping[str, Any], output: str) -> None:
+def show_status(answer: Mapping[str, Any], workdir: Workdir, output: str) -> None:
+    answer = {**answer, "detached": detached.told(workdir, answer["sweep"])}
     if output != "table":
         options.print_json(answer)
         return
-    from sgonz.view.tables import show_status
+    from sgonz.view.tables import show_status as draw
 
-    show_status(answer)
+    draw(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -63,6 +64,8 @@ def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
         reasons = sorted(answer["waiting"].items(), key=lambda pair: -pair[1])
         parts.append(whole("waiting: " + ", ".join(f"{size:,} {printable(why)}" for why, size in reasons)))
     parts += [whole(_memory_line(step), "dim") for step in answer.get("memory", ())]
+    if answer.get("detached"):
+        parts.append(whole(_detached_line(answer["detached"])))
     if answer["failures"]:
         parts.append(_failures(answer["failures"], width))
     if len(answer["failures"]) > FAILURES_SHOWN:
@@ -86,6 +89,15 @@ def _label_lines(answer: Mapping[str, Any]) -> list[str]:
     return lines + [
         printable(f"{note['time']}, {note['author']}: {note['text']}") for note in answer.get("notes", ())
     ]
+
+
+def _detached_line(facts: Row) -> str:
+    """Who makes the next turn."""
+    if facts["job"] is None:
+        why = facts["problem"] or "it was being queued when something died"
+        return printable(f"detached, but no job makes the next turn: {why}; sgonz advance goes on")
+    queued = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts["queued"]))
+    return f"detached: job {facts['job']}, queued {queued}, makes the next turn"
 
 
 def _memory_line(step: Row) -> str:

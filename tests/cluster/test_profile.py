@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sgonz.cluster.profile import load_profile, profile_names
+from sgonz.cluster.profile import lasting_name, load_profile, profile_names
 from sgonz.errors import SpecError
 
 
@@ -128,3 +128,17 @@ def test_missing_profile_lists_those_that_exist(tmp_path: Path, monkeypatch: pyt
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"absent\.toml: there is no such file"):
         load_profile(str(tmp_path / "absent.toml"))
+
+
+def test_a_profile_is_found_again_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = profile_file(tmp_path, 'scheduler = "local"\n')
+    monkeypatch.chdir(tmp_path)
+    relative = load_profile("mine.toml")
+    monkeypatch.chdir("/")
+    assert load_profile(lasting_name(relative)).path == str(Path(file).absolute())
+    assert lasting_name(load_profile("local")) == "local"
+
+
+def test_an_advance_job_is_described_key_by_key(tmp_path: Path) -> None:
+    message = refusal(tmp_path, 'scheduler = "slurm"\n[advance]\nevery_second = 3\n')
+    assert "advance.every_second is not a setting; did you mean every_seconds?" in message

@@ -52,6 +52,7 @@ def test_sweeps_profiles_and_migrations_are_in_the_wheel(installed: Path, tmp_pa
         "cluster_configs/local.toml",
         "db/migrations/env.py",
         "db/queries/leaderboard.sql",
+        "slurm/advance.sbatch",
     ):
         assert (installed / "sgonz" / "_shipped" / inside).is_file(), inside
 

@@ -131,12 +131,12 @@ class Dying(SlurmCluster):
             die()
         return sent
 
-    def _sbatch(self, command):
+    def sbatch(self, command):
         if moment == "in":
             wait = 'exec >/dev/null 2>&1; while ! [ -e "$0" ]; do sleep 0.1; done; exec "$@"'
             os.spawnvp(os.P_NOWAIT, "sh", ["sh", "-c", wait, gate + ".sbatch", *command])
             die()
-        return super()._sbatch(command)
+        return super().sbatch(command)
 
 used = profile(conf, Path(gate))
 at = coordinator(Workdir(Path(folder)), used)
