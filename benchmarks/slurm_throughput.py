@@ -144,6 +144,7 @@ def sgonz(**changes: Any) -> Callable[[int, Path, Clock], None]:
         from noop_sweep import sweep_of_nothing
 
         from sgonz.coordinator import turn
+        from sgonz.turning import pause_after
 
         at = sweep_of_nothing(folder, runs, **changes)
         clock.began = time.perf_counter()
@@ -152,7 +153,7 @@ def sgonz(**changes: Any) -> Callable[[int, Path, Clock], None]:
         clock.sent()
         sent = last.sent
         while not last.decision.finished:
-            time.sleep(TURN_SECONDS)
+            time.sleep(pause_after(last, TURN_SECONDS))
             last = turn(at, last)
             sent += last.sent
         clock.said = {"jobs": sent}

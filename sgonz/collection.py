@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -127,14 +128,19 @@ def _look(
     """What is new in the files of these jobs, and files that are not read."""
     stretches: list[Stretch] = []
     wrong: list[Problem] = []
-    for job, name, path in event_files(workdir, jobs):
+    files = list(event_files(workdir, jobs))
+    starts: dict[tuple[str, int], list[Path]] = defaultdict(list)  # the files of every element, in order
+    for job, _, path in files:
+        if job is not None:
+            starts[job.tag, job.element].append(path)
+    for job, name, path in files:
         offset, there = offsets.get(name, 0), size(path)
         if job is None:
             wrong.append(Problem(file=name, rule=MISNAMED, detail="not read"))
         elif there < offset:
             wrong.append(Problem(file=name, rule=TRUNCATED, detail=f"{there} bytes of {offset}; waits"))
         elif there > offset:
-            if offset == 0 and (original := _original(path)):
+            if offset == 0 and (original := _original(path, starts[job.tag, job.element])):
                 wrong.append(Problem(file=name, rule=DUPLICATE, detail=f"of {original}; not read"))
                 continue
             events, end, problems = read_stretch(path, offset)
@@ -147,16 +153,12 @@ def _look(
     return stretches, wrong
 
 
-def _original(path: Path) -> str | None:
+def _original(path: Path, starts: Sequence[Path]) -> str | None:
     """The earlier file of the same element that this one is a copy of; two workers never say the same."""
-    first = _first_line(path)
-    if not first.endswith(b"\n"):
+    earlier = [other for other in starts if other.name < path.name]
+    if not earlier or not (first := _first_line(path)).endswith(b"\n"):
         return None
-    element = path.name.split(".")[0]
-    for other in sorted(path.parent.glob(f"{element}.*.jsonl")):
-        if other.name < path.name and _first_line(other) == first:
-            return other.name
-    return None
+    return next((other.name for other in earlier if _first_line(other) == first), None)
 
 
 def _first_line(path: Path) -> bytes:

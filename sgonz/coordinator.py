@@ -58,6 +58,7 @@ class Turn:
     problems: Sequence[str]
     answer: Mapping[str, Any]  # what `sgonz status` says
     changes: int  # of the store, when it was looked at
+    cpu_seconds: float = 0.0  # that it took
 
 
 def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True) -> Turn:
@@ -66,11 +67,12 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
     Where nothing was written since the `last` turn of this process and nothing is due, that one stands; without
     `rows_wanted`, the last one of any process, which then has no rows.
     """
+    began = time.thread_time()
     with lock.hold(at.workdir, "a turn"):
         ended, problems = observe(at)
         if not ended and (quiet := _quiet(at, last, rows_wanted)):
             last_turn.note(at.workdir, 0, problems)
-            return replace(quiet, problems=problems)
+            return replace(quiet, problems=problems, cpu_seconds=time.thread_time() - began)
         sent = 0
         for _ in range(ROUNDS):
             changes = at.store.changes()
@@ -90,7 +92,7 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
         standing.keep(at.store, at.sweep_id, answer, kept_for, standing.due(at.sweep, rows), seen.free_jobs)
         last_turn.note(at.workdir, sent, problems)
     return Turn(decision=decision, rows=rows, ended=ended, sent=sent, problems=problems, answer=answer,
-                changes=changes)  # fmt: skip
+                changes=changes, cpu_seconds=time.thread_time() - began)  # fmt: skip
 
 
 def _quiet(at: Coordinator, last: Turn | None, rows_wanted: bool) -> Turn | None:

@@ -9,7 +9,14 @@ from typing import Self
 
 from sgonz.coordinator import Turn
 
+SHARE = 0.1  # of one core, for turns that only look: others work on a login node too
+LONGEST = 10.0  # seconds between turns, however long each takes
 PATIENCE = 120.0  # for the turn that is being made when somebody leaves
+
+
+def pause_after(last: Turn, least: float) -> float:
+    """Seconds until the next turn; one that has just sent jobs is followed soon, since short ones may be done."""
+    return least if last.sent else min(LONGEST, max(least, last.cpu_seconds / SHARE))
 
 
 class Turning(threading.Thread):
@@ -39,7 +46,7 @@ class Turning(threading.Thread):
                 self.last = self.next_turn(self.last)
                 if self.last.decision.finished:
                     break
-                self.left.wait(self.pause)
+                self.left.wait(pause_after(self.last, self.pause))
         except BaseException as error:
             self.error = error
         self.over = True

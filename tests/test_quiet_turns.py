@@ -11,14 +11,16 @@ import pytest
 from sgonz import answers, standing
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import load_profile
-from sgonz.coordinator import Coordinator, look, turn
+from sgonz.coordinator import Coordinator, Turn, look, turn
 from sgonz.events import RunEnded, RunStarted
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model, Outcome, RunSpec, Settings, State
+from sgonz.plan.snapshot import Decision
 from sgonz.plan.spec import decode
 from sgonz.rundir import Workdir
 from sgonz.store.rows import EndedJob
 from sgonz.store.store import open_store
+from sgonz.turning import LONGEST, pause_after
 
 TABLE = {"name": "s", "datasets": ["d"], "finetune": {"models": ["m"]}, "evaluate": False}
 POS = Dataset(name="d", task="tagging", format="conllu", metric="f1")
@@ -112,3 +114,16 @@ def test_what_a_turn_that_acted_found_is_there_to_be_shown_but_decides_nothing(
     latest = standing.latest(at.store, at.sweep_id)
     assert latest is not None
     assert (latest["runs"], latest["finished"]) == ({"PENDING": 1}, False)
+
+
+@pytest.mark.parametrize(
+    ("sent", "cpu_seconds", "pause"),
+    [(0, 0.001, 0.3), (0, 0.2, 2.0), (0, 60.0, LONGEST), (5, 0.2, 0.3)],
+    ids=["short", "long", "very long", "sent jobs"],
+)
+def test_turns_of_a_large_sweep_leave_the_machine_to_others(sent: int, cpu_seconds: float, pause: float):
+    decision = Decision(actions=(), waiting={}, teachers={}, finished=False)
+    last = Turn(
+        decision=decision, rows=(), ended=(), sent=sent, problems=(), answer={}, changes=0, cpu_seconds=cpu_seconds
+    )  # fmt: skip
+    assert pause_after(last, 0.3) == pytest.approx(pause)

@@ -21,7 +21,7 @@ from sgonz.planned import Planned, plan_sweep, require_sources, workdir_of
 from sgonz.rundir import Workdir
 from sgonz.sending import dismiss
 from sgonz.sources import sample_folder
-from sgonz.turning import Turning
+from sgonz.turning import Turning, pause_after
 
 ASK_FROM = 100  # jobs that others share: more than this is asked about
 LOCAL_SECONDS = 0.3  # between turns on this machine
@@ -132,7 +132,7 @@ def _turn_until_done(at: Coordinator, *, where: str = "", every: float = 1.0) ->
         if last.decision.finished:
             dismiss(at)
             return last
-        time.sleep(LOCAL_SECONDS)
+        time.sleep(pause_after(last, LOCAL_SECONDS))
 
 
 def _on_screen(at: Coordinator, where: str, every: float) -> Turn:
