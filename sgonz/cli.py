@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sgonz import __version__, cli_advance, cli_people, cli_sharing, cli_site, options
+from sgonz import __version__, cli_advance, cli_control, cli_people, cli_sharing, cli_site, options
 from sgonz.errors import SgonzError
 
 sweep_options = options.group_of(options.workdir, options.cluster, options.changes)
@@ -27,7 +27,7 @@ def sgonz() -> None:
 
 
 sgonz.add_command(cli_advance.advance)
-for command in (*cli_people.COMMANDS, *cli_sharing.COMMANDS, *cli_site.COMMANDS):
+for command in (*cli_people.COMMANDS, *cli_sharing.COMMANDS, *cli_site.COMMANDS, *cli_control.COMMANDS):
     sgonz.add_command(command)
 
 
@@ -244,39 +244,6 @@ def logs(
     from sgonz.commands import looking
 
     looking.logs(run_ids, workdir, sweep, where, limit, lines)
-
-
-@sgonz.command()
-@click.argument("run_id")
-@options.workdir
-@options.sweep_name
-@options.output
-def explain(run_id: str, workdir: str | None, sweep: str | None, output: str) -> None:
-    """Say why a run stands where it stands."""
-    from sgonz.commands import looking
-
-    looking.explain(run_id, workdir, sweep, output=output)
-
-
-@sgonz.command()
-@click.argument("run_ids", nargs=-1)
-@act_options
-@options.yes
-def cancel(run_ids: tuple[str, ...], yes: bool, **selection: Any) -> None:
-    """Stop runs; they stay stopped until `run` or `retry`. Without a choice, the whole sweep."""
-    from sgonz.commands import acting
-
-    acting.cancel(run_ids, yes=yes, **selection)
-
-
-@sgonz.command()
-@click.argument("run_ids", nargs=-1)
-@act_options
-def retry(run_ids: tuple[str, ...], **selection: Any) -> None:
-    """Try failed, skipped and cancelled runs again. Without a choice, all of them."""
-    from sgonz.commands import acting
-
-    acting.retry(run_ids, **selection)
 
 
 @sgonz.group()

@@ -53,14 +53,21 @@ def add_grid(at: Coordinator, runs: Sequence[RunSpec]) -> int:
 def retry(at: Coordinator, rows: Sequence[RunRow]) -> int:
     """Put failed, skipped and cancelled runs back to PENDING, with their failures forgotten."""
     with lock.hold(at.workdir, "retry"):
-        again = [
-            row
-            for row in rows
-            if row.state in (State.FAILED, State.SKIPPED, State.CANCELLED) and not row.superseded
-        ]
-        release(at, again)
-        at.journal.write("retry", runs=[row.run_id for row in again])
+        return release_failed(at, rows)
+
+
+def release_failed(at: Coordinator, rows: Sequence[RunRow], **facts: object) -> int:
+    """What `retry` does, for whoever holds the lock; runs that wait after a failure go on at once."""
+    again = [row for row in rows if may_be_retried(row)]
+    at.journal.write("retry", runs=[row.run_id for row in again], **facts)
+    release(at, again)
     return len(again)
+
+
+def may_be_retried(row: RunRow) -> bool:
+    """Whether a person can ask for another try."""
+    ended = row.state in (State.FAILED, State.SKIPPED, State.CANCELLED)
+    return (ended and not row.superseded) or (row.state is State.PENDING and row.failures > 0)
 
 
 def release(at: Coordinator, rows: Iterable[RunRow]) -> None:

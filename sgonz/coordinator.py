@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sgonz import answers, climbing, costs, last_turn, lock, standing, tidying
+from sgonz import answers, climbing, costs, last_turn, lock, recall, standing, tidying
 from sgonz.benchmarks import keep_measured
-from sgonz.cluster.base import Cluster, NoAnswer
+from sgonz.cluster.base import Cluster
 from sgonz.cluster.profile import Profile
 from sgonz.journal import Journal
 from sgonz.observing import observe
+from sgonz.plan import budget
 from sgonz.plan import decide as decisions
-from sgonz.plan.decide import Decision, Snapshot, decide
-from sgonz.plan.estimate import Workload, first_guess, predictor
+from sgonz.plan.decide import Decision, decide
+from sgonz.plan.estimate import Workload
 from sgonz.plan.expand import Sources, distill_runs, evaluate_run, logits_run
-from sgonz.plan.history import History
 from sgonz.plan.runs import State
 from sgonz.plan.spec import Sweep
-from sgonz.plan.state import JobRow, RunRow
+from sgonz.plan.state import RunRow
 from sgonz.rundir import Workdir
-from sgonz.sending import send, waits
+from sgonz.seeing import free_jobs, snapshot
+from sgonz.sending import send
 from sgonz.store.store import Store
 
 ROUNDS = 6  # a turn decides again after gates opened; grid -> gate -> jobs never takes more
@@ -41,6 +42,7 @@ class Coordinator:
     sweep: Sweep
     sources: Sources
     workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
+    code: str | None = None  # which copy of sgonz its jobs run; None: the installed version
 
     @property
     def journal(self) -> Journal:
@@ -77,11 +79,13 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
         for _ in range(ROUNDS):
             changes = at.store.changes()
             rows = at.store.snapshot(at.sweep_id)
-            seen = _snapshot(at, rows)
+            seen = snapshot(at, rows)
             decision = decide(seen)
             sent += _act(at, decision, problems)
+            tell_workers(at, decision)
             if not any(not isinstance(action, decisions.Submit) for action in decision.actions):
                 break
+        problems += [said] if (said := budget.warning(decision.budget)) else []
         keep_measured(at.store, at.workdir, rows)
         if ended:
             problems += tidying.tidy(at, rows, decision)
@@ -98,7 +102,7 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
 def _quiet(at: Coordinator, last: Turn | None, rows_wanted: bool) -> Turn | None:
     """The turn that stands, where deciding again would give nothing."""
     kept = standing.found(at.store, at.sweep_id, time.time())
-    if kept is None or kept.free_jobs != _free_jobs(at, at.store.live_jobs()):
+    if kept is None or kept.free_jobs != free_jobs(at, at.store.live_jobs()):
         return None
     if last is not None and last.changes == kept.changes:
         return replace(last, ended=(), sent=0)
@@ -112,44 +116,13 @@ def _quiet(at: Coordinator, last: Turn | None, rows_wanted: bool) -> Turn | None
 def look(at: Coordinator) -> tuple[Sequence[RunRow], Decision]:
     """What is known and what would follow, without changing anything."""
     rows = at.store.snapshot(at.sweep_id)
-    return rows, decide(_snapshot(at, rows))
+    return rows, decide(snapshot(at, rows))
 
 
-def _snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
-    live, history = at.store.live_jobs(), costs.read(at.workdir)
-    return Snapshot(
-        now=time.time(),
-        sweep=at.sweep,
-        runs=rows,
-        metrics={name: dataset.metric for name, dataset in at.sources.datasets.items()},
-        free_jobs=_free_jobs(at, live),
-        full="held by quota" if at.profile.scheduler == "slurm" else "no free slot",
-        in_jobs=frozenset(run_id for job in live for run_id in job.run_ids),
-        target_seconds=at.profile.target_minutes * 60,
-        runs_per_job=at.profile.runs_per_job,
-        resource=lambda row: str(climbing.place_of(history, at.profile, row.kind, row.model, row.dataset)),
-        climbed=lambda row: climbing.climbed_since(history, at.profile, row),
-        seconds=_busy(at, history, rows),
-        macs={model: load.macs for (_, model), load in at.workloads.items()},
-    )
-
-
-def _busy(at: Coordinator, history: History, rows: Sequence[RunRow]) -> Callable[[RunRow], float]:
-    """For how long runs keep their jobs busy; those that go on side by side share the time."""
-    alone = predictor(rows, first_guess(at.workloads, at.profile.macs_per_second))
-
-    def seconds(row: RunRow) -> float:
-        place = climbing.place_of(history, at.profile, row.kind, row.model, row.dataset)
-        return alone(row) / at.profile.runs_at_once(place.resource if place else None)
-
-    return seconds
-
-
-def _free_jobs(at: Coordinator, live: Sequence[JobRow]) -> int | None:
-    try:
-        return at.cluster.free_slots([job for job in live if not waits(at, job)])
-    except NoAnswer:
-        return 0
+def tell_workers(at: Coordinator, decision: Decision) -> None:
+    """Tell the workers of jobs that are out which runs they are not to begin."""
+    for tag in {job.tag for job in at.store.live_jobs() if job.sweep_id == at.sweep_id}:
+        recall.take_back(at.workdir.job(tag), decision.taken_back.get(tag, ()))
 
 
 def _act(at: Coordinator, decision: Decision, problems: list[str]) -> int:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sgonz import climbing
+from sgonz import climbing, recall
 from sgonz.cluster.base import JobReport, JobStatus, NoAnswer
 from sgonz.collection import collect, note_torn
 from sgonz.plan.runs import Outcome, State
@@ -33,10 +33,7 @@ def observe(at: Coordinator) -> tuple[list[str], list[str]]:
     if gone:
         ended += _collect(at, [job for job, _ in gone], problems)  # what they wrote between the two looks
         _hold(at, [job for job, report in gone if report.outcome is Outcome.CANCELLED])
-        over = [
-            EndedJob(tag=job.tag, element=job.element, outcome=report.outcome, evidence=report.evidence)
-            for job, report in gone
-        ]
+        over = [_ended(at, job, report) for job, report in gone]
         note_torn(at.store, at.workdir, [job for job, _ in gone])
         at.store.end_jobs(over, time.time())
     climbing.remember(at.workdir, at.store, at.profile, {*ended, *climbing.cut_off(gone)})
@@ -75,6 +72,15 @@ def _hold(at: Coordinator, jobs: Sequence[JobRow]) -> None:
         reason = "its job was cancelled in the cluster; run or retry goes on with it"
         at.store.set_state(held, State.CANCELLED, reason=reason, time=time.time())
         at.journal.write("held", runs=held, reason=reason)
+
+
+def _ended(at: Coordinator, job: JobRow, report: JobReport) -> EndedJob:
+    """How a job ended; a worker that left because its runs were taken back is no interruption of theirs."""
+    back = report.outcome is Outcome.UNKNOWN and job.ended and recall.read(at.workdir.job(job.tag))
+    outcome, evidence = (
+        (Outcome.CANCELLED, "its runs were taken back") if back else (report.outcome, report.evidence)
+    )
+    return EndedJob(tag=job.tag, element=job.element, outcome=outcome, evidence=evidence)
 
 
 def _poll(at: Coordinator, live: Sequence[JobRow]) -> list[tuple[JobRow, JobReport]]:

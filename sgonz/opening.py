@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from sgonz import codebase
 from sgonz.cluster.base import Cluster
 from sgonz.cluster.profile import Profile, lasting_name, load_profile
 from sgonz.coordinator import Coordinator
@@ -44,13 +45,15 @@ def start(planned: Planned, profile: Profile, workdir: Workdir) -> Coordinator:
         sweep=planned.table, sources=planned.resolution.sources,
         workloads={"\t".join(key): load for key, load in loads.items()},
     )  # fmt: skip
+    code = codebase.keep(workdir)
     sweep_id = store.add_sweep(
         name=planned.sweep.name, text=dump(planned.table), spec_json=msgspec.json.encode(stored, order="sorted").decode(),
-        cluster=lasting_name(profile), time=time.time(), provenance=provenance(),
+        cluster=lasting_name(profile), time=time.time(), provenance={**provenance(), "code": code},
     )  # fmt: skip
+    codebase.tidy(workdir, {str(sweep.provenance.get("code")) for sweep in store.sweeps()})
     return Coordinator(
         workdir=workdir, store=store, cluster=cluster_of(profile, workdir), profile=profile, sweep_id=sweep_id,
-        sweep=planned.sweep, sources=planned.resolution.sources, workloads=loads,
+        sweep=planned.sweep, sources=planned.resolution.sources, workloads=loads, code=code,
     )  # fmt: skip
 
 
@@ -60,9 +63,11 @@ def reopen(workdir: Workdir, name: str | None, *, cluster: str | None = None) ->
     chosen = named(store, name, workdir)
     stored = msgspec.json.decode(chosen.spec_json, type=Stored)
     profile = load_profile(cluster or chosen.cluster)
+    code = chosen.provenance.get("code")
     return Coordinator(
         workdir=workdir, store=store, cluster=cluster_of(profile, workdir), profile=profile, sweep_id=chosen.id,
         sweep=decode(stored.sweep, chosen.name), sources=stored.sources, workloads=_keyed(stored.workloads),
+        code=code if isinstance(code, str) else None,
     )  # fmt: skip
 
 

@@ -18,9 +18,10 @@ from sgonz.collection import read_stretch
 from sgonz.errors import StoreError
 from sgonz.events import size
 from sgonz.journal import JOURNAL_FORMAT
+from sgonz.plan.orders import Orders
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
-from sgonz.store import collect, jobs, labels, measured, sweeps
+from sgonz.store import collect, jobs, labels, measured, orders, sweeps
 from sgonz.store.imported import Imported, add_imported
 from sgonz.store.maintain import forget_workspace
 from sgonz.store.rows import ArtifactRow, BenchmarkRow, EndedJob, Problem, Stretch
@@ -111,6 +112,15 @@ def _reset_failures(to: Replay, facts: Mapping[str, Any]) -> None:
     jobs.reset_failures(to.at, facts["run_ids"])
 
 
+def _renew(to: Replay, facts: Mapping[str, Any]) -> None:
+    orders.renew(to.at, facts["fences"], facts["reason"], facts["at_work"], facts["time"])
+
+
+def _set_orders(to: Replay, facts: Mapping[str, Any]) -> None:
+    said = msgspec.convert(facts["orders"], Orders)
+    orders.set_orders(to.at, to.sweep_ids[facts["sweep_id"]], said)
+
+
 def _mark_selected(to: Replay, facts: Mapping[str, Any]) -> None:
     number = to.sweep_ids[facts["sweep_id"]]
     sweeps.mark_selected(to.at, set(facts["selected"]), set(facts["superseded"]), sweep_id=number)
@@ -176,6 +186,8 @@ STEPS: dict[str, Callable[[Replay, Mapping[str, Any]], None]] = {
     "add_runs": _add_runs,
     "set_state": _set_state,
     "reset_failures": _reset_failures,
+    "renew": _renew,
+    "set_orders": _set_orders,
     "mark_selected": _mark_selected,
     "add_submission": _add_submission,
     "extend_job": _extend_job,

@@ -146,6 +146,7 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     linger_seconds: float = 0.0  # how long a worker that is done waits for more before it leaves
     resource: str | None = None  # class of the cluster profile; None: its default
     memory_gb: float | None = None  # where it is more than the class's own
+    code: str | None = None  # which copy of sgonz the workers run; None: the installed version
     elements: tuple[Element, ...]
 
 

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sgonz import climbing, costs, more_work
+import msgspec
+
+from sgonz import climbing, costs, generations, more_work
 from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
 from sgonz.layout import add_specs, short_name, write_job
 from sgonz.plan.ladder import Place
@@ -27,7 +29,7 @@ def send(at: Coordinator, jobs: Sequence[Sequence[str]], problems: list[str]) ->
     """
     rest = list(jobs)
     for job in at.store.live_jobs():
-        if rest and waits(at, job):
+        if rest and waits(at, job) and _code_of(at, job) == at.code:
             _extend(at, job, rest.pop(0))
     sent = len(jobs) - len(rest)
     try:
@@ -61,12 +63,19 @@ def waits(at: Coordinator, job: JobRow) -> bool:
     return at.profile.linger_seconds > 0 and job.idle and not job.ended and job.sweep_id == at.sweep_id
 
 
+def _code_of(at: Coordinator, job: JobRow) -> str | None:
+    """Which copy of sgonz a worker runs; one that was begun before an edit is not given what was sent after it."""
+    job_list = (at.workdir.job(job.tag) / "job.json").read_bytes()
+    return msgspec.json.decode(job_list, type=JobList).code
+
+
 def _extend(at: Coordinator, job: JobRow, run_ids: Sequence[str]) -> None:
     """Hand more runs to a waiting worker.
 
     The intent is in the store first: a crash in between, or a worker that has just left, gives the runs back
     when the job is seen to be over.
     """
+    generations.settle_all(at, run_ids)
     folder, specs = at.workdir.job(job.tag), at.store.specs(run_ids)
     more = Element(run_ids=tuple(run_ids))
     [placed] = add_specs(folder, [more], {spec.run_id: spec for spec in specs})
@@ -90,11 +99,13 @@ def submit(at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None =
     sequence = at.store.next_sequence()
     tag = f"sgonz-{short_name(at.workdir)}-{sequence:06d}"
     specs = {spec.run_id: spec for spec in at.store.specs([run_id for job in jobs for run_id in job])}
+    generations.settle_all(at, specs)
     elements = tuple(Element(run_ids=tuple(job)) for job in jobs)
     resource = place.resource if place else None
     job_list = JobList(
         tag=tag, sweep=at.sweep.name, sequence=sequence, threads=at.sweep.threads, linger_seconds=at.profile.linger_seconds,
-        runs_at_once=at.profile.runs_at_once(resource), resource=resource, memory_gb=place.memory_gb if place else None, elements=elements,
+        runs_at_once=at.profile.runs_at_once(resource), resource=resource, memory_gb=place.memory_gb if place else None, code=at.code,
+        elements=elements,
     )  # fmt: skip
     job_list = write_job(at.workdir, job_list, specs)
     at.store.add_submission(

@@ -20,7 +20,7 @@ def pause_after(last: Turn, least: float) -> float:
 
 
 class Turning(threading.Thread):
-    """Makes turns until the sweep is done, somebody leaves, or one fails."""
+    """Makes turns until the sweep is done or waits for somebody, somebody leaves, or one fails."""
 
     def __init__(self, next_turn: Callable[[Turn | None], Turn], pause: float) -> None:
         super().__init__(name="turning", daemon=True)
@@ -44,7 +44,7 @@ class Turning(threading.Thread):
         try:
             while not self.left.is_set():
                 self.last = self.next_turn(self.last)
-                if self.last.decision.finished:
+                if self.last.decision.finished or self.last.decision.stuck:
                     break
                 self.left.wait(pause_after(self.last, self.pause))
         except BaseException as error:

@@ -62,6 +62,9 @@ class Cluster(Protocol):
     def cancel(self, jobs: Sequence[JobRow]) -> None:
         """End these jobs and nothing else; one that has ended already is no error."""
 
+    def explain(self, job: JobRow) -> str | None:
+        """Why a job that was sent has not begun; None where nobody but its worker knows. May raise NoAnswer."""
+
     def find(self, workdir: Workdir, tag: str) -> list[str] | None:
         """External ids of a submission that was sent under this tag, one per element; None where it was not sent.
 

@@ -15,6 +15,7 @@ import msgspec
 from sgonz.cluster.base import JobReport, JobStatus
 from sgonz.cluster.processes import UNKNOWN_START, Identity, Process, processes, send, start_of
 from sgonz.cluster.profile import Profile
+from sgonz.codebase import setup_lines
 from sgonz.plan.state import JobRow
 from sgonz.rundir import JobList, Workdir, write_atomic
 
@@ -48,15 +49,16 @@ class LocalCluster:
         folder = workdir.job(jobs.tag).absolute()
         if not (folder / "job.json").exists():
             write_atomic(folder / "job.json", msgspec.json.encode(jobs))
-        return [self._start(folder, element) for element in range(len(jobs.elements))]
+        setup = setup_lines(workdir, jobs.code)
+        return [self._start(folder, element, setup) for element in range(len(jobs.elements))]
 
-    def _start(self, folder: Path, element: int) -> str:
+    def _start(self, folder: Path, element: int, setup: Sequence[str]) -> str:
         from sgonz.cluster.local_executor import WorkerExecutor  # submitit: 0.1 s, and only here
 
         executor = WorkerExecutor(
             _controller_folder(folder, element),
             worker=[self._python, "-u", "-m", WORKER, str(folder), str(element)],
-            setup=self._profile.setup,
+            setup=(*self._profile.setup, *setup),
             output=folder / f"{element}.out",
         )
         _, resource = self._profile.resource_for("default")
@@ -97,6 +99,10 @@ class LocalCluster:
                 send(process, signal.SIGKILL)
             time.sleep(LOOK_SECONDS)
             self._reap()
+
+    def explain(self, job: JobRow) -> str | None:
+        """Processes begin at once."""
+        return None
 
     def find(self, workdir: Workdir, tag: str) -> list[str] | None:
         """Look for living controllers and workers of a submission by what they were started with.

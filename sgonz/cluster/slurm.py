@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from sgonz.cluster import slurm_pending
 from sgonz.cluster.base import HeldByQuota, JobReport, JobStatus, NoAnswer, SubmissionRefused
 from sgonz.cluster.profile import Profile
 from sgonz.cluster.slurm_limits import Limits, limits_without_accounting, read_limits
@@ -25,6 +26,7 @@ from sgonz.cluster.slurm_words import (
     read_sacct,
     read_squeue,
 )
+from sgonz.codebase import setup_lines
 from sgonz.plan.runs import Outcome
 from sgonz.plan.state import JobRow
 from sgonz.rundir import JobList, Workdir, write_atomic
@@ -97,7 +99,7 @@ class SlurmCluster:
             tag=jobs.tag,
             elements=len(jobs.elements),
             worker=[self._python, "-u", "-c", START, str(folder)],
-            setup=self._profile.setup,
+            setup=(*self._profile.setup, *setup_lines(workdir, jobs.code)),
             resource=resource,
             send=self.sbatch,
         )
@@ -210,6 +212,14 @@ class SlurmCluster:
         result = self.requests.run(["scancel", "--quiet", *ids])
         if result.returncode and is_silence(result.stderr):
             raise self.requests.silent("scancel", f"had no answer: {result.stderr.strip()}")
+
+    def explain(self, job: JobRow) -> str | None:
+        """Slurm's own reason for a job in its queue, with its estimate; asked for when a person asks."""
+        if job.external_id is None:
+            return None
+        return slurm_pending.sentence(
+            self.requests.ask("squeue", "-h", "--jobs", job.external_id, "-o", slurm_pending.FORMAT)
+        )
 
     def find(self, workdir: Workdir, tag: str) -> list[str] | None:
         """Look a submission up by its tag, in squeue and then in sacct.

@@ -1,78 +1,188 @@
-"""cancel, retry: commands by which a person changes what happens."""
+"""cancel, retry, pause, resume, drain, set, invalidate: commands by which a person changes what happens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import click
+import msgspec
 
-from sgonz import detached, options
+from sgonz import detached, failing, options, steering
 from sgonz.commands.looking import chosen
 from sgonz.control import cancel as cancel_runs
+from sgonz.control import may_be_retried
 from sgonz.control import retry as retry_runs
 from sgonz.coordinator import Coordinator, closing, look
+from sgonz.errors import SpecError
+from sgonz.invalidating import following
+from sgonz.invalidating import invalidate as invalidate_runs
 from sgonz.opening import reopen
-from sgonz.plan.runs import State
+from sgonz.plan.orders import Order, What, holds, matches
 from sgonz.plan.state import RunRow
 from sgonz.planned import workdir_of
 
-AGAIN = (State.FAILED, State.SKIPPED, State.CANCELLED)
+COLUMNS = ("run_id", "kind", "dataset", "model", "state")
+Act = Callable[[Coordinator, Sequence[RunRow]], int]
 
 
-def cancel(
-    run_ids: Sequence[str],
-    *,
-    workdir: str | None,
-    sweep: str | None,
-    where: str | None,
-    limit: int | None,
-    dry_run: bool,
-    yes: bool,
-) -> None:
-    at = reopen(workdir_of(workdir), sweep)
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which runs a command speaks of, and whether it only says so."""
+
+    workdir: str | None
+    sweep: str | None
+    where: str | None
+    limit: int | None
+    dry_run: bool
+    output: str
+
+
+def cancel(run_ids: Sequence[str], *, yes: bool, **selection: Any) -> None:
+    asked = Selection(**selection)
+    at = reopen(workdir_of(asked.workdir), asked.sweep)
     with closing(at):
-        found = [row for row in chosen(look(at)[0], where, run_ids) if not row.state.is_final][:limit]
-        if found and not (run_ids or where or dry_run or yes):
+        found = [row for row in chosen(look(at)[0], asked.where, run_ids) if not row.state.is_final]
+        found = found[: asked.limit]
+        if found and not (run_ids or asked.where or asked.dry_run or yes):
             click.confirm(
                 f"Cancel all {len(found)} unfinished runs of {at.sweep.name}?", abort=True, err=True
             )
-        _do(at, found, "cancelled", cancel_runs, dry_run)
-        if found and not dry_run:
+        _do(at, found, "cancelled", cancel_runs, asked)
+        if found and not asked.dry_run:
             detached.settle(at, {at.sweep.name: look(at)[1].finished})
 
 
 def retry(
-    run_ids: Sequence[str],
-    *,
-    workdir: str | None,
-    sweep: str | None,
-    where: str | None,
-    limit: int | None,
-    dry_run: bool,
+    run_ids: Sequence[str], *, signature: str | None, memory_gb: float | None, **selection: Any
 ) -> None:
-    at = reopen(workdir_of(workdir), sweep)
+    asked = Selection(**selection)
+    at = reopen(workdir_of(asked.workdir), asked.sweep)
     with closing(at):
-        found = [row for row in chosen(look(at)[0], where, run_ids) if row.state in AGAIN][:limit]
-        _do(
-            at,
-            found,
-            "ready to be tried again; `sgonz run` or `sgonz advance` sends them",
-            retry_runs,
-            dry_run,
-        )
+        found = chosen(look(at)[0], asked.where, run_ids)
+        if signature is not None:
+            found = failing.with_signature(at, found, signature)
+        named = bool(run_ids or asked.where or signature)
+        found = [row for row in found if may_be_retried(row) and (named or row.state.is_final)][: asked.limit]
+        act: Act = retry_runs
+        if memory_gb is not None:
+            act = lambda at, rows: failing.retry_with_memory(at, rows, memory_gb)  # noqa: E731
+        _do(at, found, "ready to be tried again; `sgonz run` or `sgonz advance` sends them", act, asked)
+
+
+def say(what: What, run_ids: Sequence[str], *, reason: str | None = None, **selection: Any) -> None:
+    """pause, drain and resume: an order about a selector, also for runs planned later, or about these runs."""
+    asked = Selection(**selection)
+    at = reopen(workdir_of(asked.workdir), asked.sweep)
+    with closing(at):
+        rows, decision = look(at)
+        order = _order(what, rows, run_ids, asked)
+        spoken_of = matches(order)
+        held = holds(at.store.orders(at.sweep_id))
+        found = [
+            row
+            for row in rows
+            if spoken_of(row)
+            and not row.state.is_final
+            and (what != "resume" or held(row) is not None or row.run_id in decision.for_person)
+        ]
+        done = {"pause": "not sent until `sgonz resume`", "resume": "free to go on",
+                "drain": "not begun until `sgonz resume`; those that run go on to their end"}[what]  # fmt: skip
+
+        def act(at: Coordinator, rows: Sequence[RunRow]) -> int:
+            steering.say(at, what, where=order.where, run_ids=order.run_ids, reason=reason)
+            return len(rows)
+
+        _do(at, found, done, act, asked, always=True)
+
+
+def change(pairs: Sequence[str], **selection: Any) -> None:
+    """Caps of a sweep, and priorities of runs."""
+    asked, settings = Selection(**selection), steering.settings_of(pairs)
+    if "priority" not in settings and (asked.where or asked.limit):
+        raise SpecError("set: --where and --limit go with priority", hint="Caps are for a sweep as a whole.")
+    at = reopen(workdir_of(asked.workdir), asked.sweep)
+    with closing(at):
+        caps = {name: value for name, value in settings.items() if name != "priority"}
+        if caps and not asked.dry_run:
+            steering.change(at, caps)
+        if caps:
+            _show_caps(at, caps, asked)
+        if "priority" in settings:
+            _prioritise(at, settings["priority"] or 0.0, asked)
+
+
+def invalidate(run_ids: Sequence[str], *, reason: str, yes: bool, **selection: Any) -> None:
+    asked = Selection(**selection)
+    if not (run_ids or asked.where):
+        raise SpecError("invalidate: which runs?", hint="Name runs, or choose them with --where.")
+    at = reopen(workdir_of(asked.workdir), asked.sweep)
+    with closing(at):
+        picked = chosen(look(at)[0], asked.where, run_ids, asked.limit)
+        found = following(at.store.snapshot(), {row.run_id for row in picked})
+        if len(found) > len(picked) and not (asked.dry_run or yes):
+            after = len(found) - len(picked)
+            click.confirm(
+                f"{after} runs follow from these and are done again too. Go on?", abort=True, err=True
+            )
+
+        def act(at: Coordinator, rows: Sequence[RunRow]) -> int:
+            return len(invalidate_runs(at, picked, reason))
+
+        _do(at, found, "planned again; what there was is kept in generations/ of their folders", act, asked)
+
+
+def _prioritise(at: Coordinator, value: float, asked: Selection) -> None:
+    rows, _ = look(at)
+    order = _order("priority", rows, (), asked)
+    speaks_of = matches(order)
+    found = [row for row in rows if speaks_of(row) and not row.state.is_final]
+
+    def act(at: Coordinator, rows: Sequence[RunRow]) -> int:
+        steering.say(at, "priority", where=order.where, run_ids=order.run_ids, value=value)
+        return len(rows)
+
+    _do(at, found, f"of priority {value:g}; the highest is sent first", act, asked, always=True)
+
+
+def _order(what: What, rows: Sequence[RunRow], run_ids: Sequence[str], asked: Selection) -> Order:
+    """A selector stands for whatever it fits, now or later; ids and a limit mean these runs alone."""
+    if not run_ids and asked.limit is None:
+        return Order(what=what, where=_checked(asked.where, rows), time=0.0)
+    found = [row for row in chosen(rows, asked.where, run_ids) if not row.state.is_final][: asked.limit]
+    if not found:
+        raise SpecError(f"{what}: no unfinished run is meant", hint="`sgonz status` shows where runs stand.")
+    return Order(what=what, run_ids=tuple(row.run_id for row in found), time=0.0)
+
+
+def _checked(where: str | None, rows: Sequence[RunRow]) -> str | None:
+    chosen(rows, where)  # what cannot be read is said before anything is written
+    return where
+
+
+def _show_caps(at: Coordinator, caps: Mapping[str, float | None], asked: Selection) -> None:
+    orders = at.store.orders(at.sweep_id)
+    now = {name: getattr(orders, name) for name in caps} | (dict(caps) if asked.dry_run else {})
+    if asked.output == "json":
+        options.print_json({"sweep": at.sweep.name, "dry_run": asked.dry_run, **now})
+        return
+    would = "would be" if asked.dry_run else "is"
+    for name, value in now.items():
+        options.say(f"{name} of {at.sweep.name} {would} {'not set' if value is None else f'{value:g}'}")
 
 
 def _do(
-    at: Coordinator,
-    rows: Sequence[RunRow],
-    done: str,
-    act: Callable[[Coordinator, Sequence[RunRow]], int],
-    dry_run: bool,
+    at: Coordinator, rows: Sequence[RunRow], done: str, act: Act, asked: Selection, *, always: bool = False
 ) -> None:
-    if dry_run:
+    """Say which runs are meant, or act on them; an order is written down even where no run is meant yet."""
+    listed = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
+    if not asked.dry_run:
+        count = act(at, rows) if rows or always else 0
+    if asked.output != "table":
+        options.print_rows(listed, asked.output, COLUMNS)
+    elif asked.dry_run:
         for row in rows:
             click.echo(f"{row.run_id}  {row.kind}  {row.dataset}  {row.model}  {row.state}")
+    if asked.dry_run:
         options.say(f"{len(rows)} runs would be {done.split(';')[0]}")
-        return
-    count = act(at, rows) if rows else 0
-    options.say(f"{count} runs {done}")
+    else:
+        options.say(f"{count} runs {done}")

@@ -1,4 +1,4 @@
-"""status, results, sweeps, query, logs, explain: commands that read and change nothing."""
+"""status, results, sweeps, query, logs: commands that read and change nothing."""
 
 from __future__ import annotations
 
@@ -208,22 +208,6 @@ def _tail(path: Any, lines: int) -> str:
             return "\n".join(stream.read().decode(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
         return "(no log yet)"
-
-
-def explain(run_id: str, workdir: str | None, sweep: str | None, *, output: str) -> None:
-    at = reopen(workdir_of(workdir), sweep)
-    with closing(at):
-        rows, decision = look(at)
-        row = chosen(rows, None, [run_id])[0]
-        answer = {
-            "run_id": row.run_id, "kind": row.kind, "dataset": row.dataset, "model": row.model, "state": row.state,
-            "reason": decision.waiting.get(row.run_id) or row.reason, "needs": list(row.needs), "attempts": row.attempts,
-            "failures": row.failures, "last_failure": row.signature, "job": row.tag, "folder": str(at.workdir.run(row.run_id).root),
-        }  # fmt: skip
-    if output == "json":
-        options.print_json(answer)
-    else:
-        show([{"field": name, "value": value} for name, value in answer.items()], output, ("field", "value"))
 
 
 def _metrics(at: Coordinator) -> dict[str, str]:

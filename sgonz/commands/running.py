@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,8 +40,11 @@ def run(
             last = _turn_until_done(at)
         except KeyboardInterrupt:
             return _interrupted(at)
-        detached.settle(at, {at.sweep.name: True})
+        detached.settle(at, {at.sweep.name: last.decision.finished})
         _show(at, last, output)
+        if last.decision.stuck:
+            _say_what_holds(last)
+            return 1
         return 1 if any(row.state in (State.FAILED, State.SKIPPED) for row in last.rows) else 0
 
 
@@ -129,7 +133,7 @@ def _turn_until_done(at: Coordinator, *, where: str = "", every: float = 1.0) ->
     while True:
         last = next_turn(at, last)
         live.update(dict(last.answer), last.rows, last.problems)
-        if last.decision.finished:
+        if last.decision.finished or last.decision.stuck:
             dismiss(at)
             return last
         time.sleep(pause_after(last, LOCAL_SECONDS))
@@ -170,6 +174,13 @@ def next_turn(at: Coordinator, last: Turn | None) -> Turn:
         if told:
             options.say("the database answers again; going on")
         return done
+
+
+def _say_what_holds(last: Turn) -> None:
+    """Nothing goes on by itself: what a person has to look at, most runs first."""
+    for why, count in Counter(last.decision.for_person.values()).most_common(5):
+        options.say(f"{count} runs wait for you: {why}")
+    options.say("Then the same command goes on from here.")
 
 
 def _interrupted(at: Coordinator) -> int:

@@ -7,7 +7,7 @@ next decision not ask for it again. The rules stand in the modules named here, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from sgonz.plan.actions import (
     Action,
@@ -21,11 +21,17 @@ from sgonz.plan.actions import (
     Submit,
     ended_by,
 )
+from sgonz.plan.budget import OVER_BUDGET, affordable, budget_of
+from sgonz.plan.canary import Hold, canaries
+from sgonz.plan.caps import free_jobs, within_gpus
+from sgonz.plan.holds import find_holds, taken_back
+from sgonz.plan.orders import priorities
 from sgonz.plan.packing import pack
 from sgonz.plan.readiness import find_ready
+from sgonz.plan.runs import State
 from sgonz.plan.selection import collapsed_runs
 from sgonz.plan.settling import SUPERSEDED, settle
-from sgonz.plan.snapshot import Decision, Snapshot
+from sgonz.plan.snapshot import Budget, Decision, Snapshot
 from sgonz.plan.state import RunRow
 from sgonz.plan.teaching import chosen, evaluations, finished_grids, gates, superseded_runs, winners
 
@@ -54,27 +60,77 @@ def decide(snapshot: Snapshot) -> Decision:
     actions += evaluations(sweep, snapshot.runs, selected)
 
     settled = {run_id for action in actions for run_id in ended_by(action)}
-    ready = find_ready(snapshot, by_id, settled, waiting)
-    jobs = [] if snapshot.free_jobs == 0 else _packed(snapshot, ready)
+    held = find_holds(snapshot)
+    ready = find_ready(snapshot, by_id, settled, held, waiting)
+    jobs, refused, budget = _fill(snapshot, ready, held)
     if jobs:
         actions.append(Submit(jobs=tuple(jobs)))
     sent = {run_id for job in jobs for run_id in job}
-    waiting |= {row.run_id: snapshot.full for row in ready if row.run_id not in sent}
+    waiting |= {run_id: why for run_id, why in refused.items() if run_id not in sent}
     finished = not actions and all(row.state.is_final for row in snapshot.runs)
+    person = {run_id: hold.reason for run_id, hold in held.items() if hold.for_person and run_id in waiting}
+    person |= {run_id: why for run_id, why in refused.items() if why.startswith(OVER_BUDGET)}
     metrics = snapshot.metrics
     return Decision(
         actions=tuple(actions), waiting=waiting, teachers=teachers, finished=finished,
+        taken_back=taken_back(snapshot, held), for_person=person, budget=budget,
+        stuck=not actions and _is_stuck(snapshot, by_id, person, held),
         teachers_by_loss=chosen(snapshot, grids, lambda dataset: "validation_loss", collapsed_ids),
         teachers_by_metric=chosen(snapshot, grids, lambda dataset: f"validation_{metrics.get(dataset)}", collapsed_ids),
     )  # fmt: skip
 
 
-def _packed(snapshot: Snapshot, ready: Sequence[RunRow]) -> list[tuple[str, ...]]:
-    return pack(
-        ready,
+def _fill(
+    snapshot: Snapshot, ready: Sequence[RunRow], held: Mapping[str, Hold]
+) -> tuple[list[tuple[str, ...]], dict[str, str], Budget | None]:
+    """Jobs within budget and caps, why ready runs would be in none, and how the budget stands."""
+    budget = budget_of(snapshot)
+    urgency = _urgencies(snapshot)
+    fitting, refused = affordable(snapshot, budget, sorted(ready, key=lambda row: -urgency(row)))
+    free, full = free_jobs(snapshot)
+    packed = [] if free == 0 else pack(
+        fitting,
         seconds=snapshot.seconds,
         resource=snapshot.resource,
         target_seconds=snapshot.target_seconds,
         runs_per_job=snapshot.runs_per_job,
-        jobs=snapshot.free_jobs,
+        jobs=free,
+        urgency=urgency,
+        alone=canaries(snapshot, held) if free is None else (),
+    )  # fmt: skip
+    jobs, capped = within_gpus(snapshot, packed)
+    left_out = {run_id for job in packed for run_id in job} if capped else set()
+    return jobs, {
+        **{row.run_id: capped if capped and row.run_id in left_out else full for row in fitting},
+        **refused,
+    }, budget  # fmt: skip
+
+
+def _urgencies(snapshot: Snapshot) -> Callable[[RunRow], float]:
+    """What a person said of a run, or of one that waits for it if that is more."""
+    if not any(order.what == "priority" for order in snapshot.orders.said):
+        return lambda row: 0.0
+    said = priorities(snapshot.orders)
+    urgent: dict[str, float] = {}
+    for row in reversed(snapshot.runs):  # what needs others comes after them
+        if not row.state.is_final:
+            urgent[row.run_id] = max(said(row), urgent.get(row.run_id, said(row)))
+            for need in row.needs:
+                urgent[need] = max(urgent[row.run_id], urgent.get(need, urgent[row.run_id]))
+    return lambda row: urgent.get(row.run_id, 0.0)
+
+
+def _is_stuck(
+    snapshot: Snapshot, by_id: Mapping[str, RunRow], person: Collection[str], held: Mapping[str, Hold]
+) -> bool:
+    """Whether all that is left waits for somebody who may not know it; who pauses a sweep does."""
+    if any(row.state.is_live for row in snapshot.runs):
+        return False
+    first = [
+        row
+        for row in snapshot.runs
+        if row.state is State.PENDING and all(by_id[need].state is State.COMPLETED for need in row.needs)
+    ]
+    return bool(first) and all(
+        row.run_id in person and not (row.run_id in held and held[row.run_id].said) for row in first
     )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from sgonz.plan.canary import Hold
 from sgonz.plan.runs import State
 from sgonz.plan.snapshot import Snapshot
-from sgonz.plan.state import RunRow
+from sgonz.plan.state import INVALIDATED_AT_WORK, RunRow
 
 
 def find_ready(
-    snapshot: Snapshot, by_id: Mapping[str, RunRow], settled: Collection[str], waiting: dict[str, str]
+    snapshot: Snapshot,
+    by_id: Mapping[str, RunRow],
+    settled: Collection[str],
+    held: Mapping[str, Hold],
+    waiting: dict[str, str],
 ) -> list[RunRow]:
     """Runs that a job can carry now: nothing missing, or only what goes before them in the same job."""
     ready: dict[str, RunRow] = {}
@@ -27,6 +32,10 @@ def find_ready(
         elif row.was_interrupted and row.run_id in snapshot.in_jobs:
             # Slurm may start the same job again, or say that somebody cancelled it.
             waiting[row.run_id] = "interrupted; its job has not left yet"
+        elif (row.reason or "").startswith(INVALIDATED_AT_WORK) and row.run_id in snapshot.in_jobs:
+            waiting[row.run_id] = "invalidated while a job had it; that job has not left yet"
+        elif row.run_id in held:
+            waiting[row.run_id] = held[row.run_id].reason
         elif pause and left > 0:
             waiting[row.run_id] = f"failed before; tried again in {left:.0f} s"
         else:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from sgonz.plan.actions import Action
+from sgonz.plan.orders import Orders
 from sgonz.plan.spec import Sweep
-from sgonz.plan.state import RunRow
+from sgonz.plan.state import JobRow, RunRow
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
@@ -27,6 +28,25 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     climbed: Callable[[RunRow], bool] = lambda row: False  # memory ended it, and it will be given more
     seconds: Callable[[RunRow], float]  # predicted length of a run
     macs: Mapping[str, float] = {}  # of a token by model, where known; decides between equals
+    orders: Orders = Orders()  # what a person has said
+    busy: Sequence[JobRow] = ()  # the sweep's jobs that are out, without workers that wait for more
+    gpus: Callable[[RunRow], int] = lambda row: 0  # that a job of this run asks for
+    tasks: Mapping[str, str] = {}  # data set -> task type
+    stepped: frozenset[str] = frozenset()  # running runs that have made a step
+    used_gpu_hours: float = 0.0  # by the sweep's jobs so far; asked only where there is a budget
+
+
+class Budget(Struct, frozen=True, kw_only=True):
+    """Hours; a job without GPUs counts as one."""
+
+    gpu_hours: float  # that may be used
+    used: float
+    promised: float  # predicted for runs that were sent and have not ended
+    wanted: float  # predicted for runs that are planned and not sent
+
+    @property
+    def left(self) -> float:
+        return self.gpu_hours - self.used - self.promised
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -38,3 +58,7 @@ class Decision(Struct, frozen=True, kw_only=True):
         str, str | None
     ] = {}  # what the headline score on validation would have chosen
     finished: bool
+    taken_back: Mapping[str, tuple[str, ...]] = {}  # submission -> runs that its workers are not to begin
+    for_person: Mapping[str, str] = {}  # of those that wait: held until somebody says something
+    budget: Budget | None = None
+    stuck: bool = False  # nothing is out, nothing will happen by itself, and nobody has asked for a pause

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from sgonz.errors import SpecError
 from sgonz.plan.protocol import Protocol, SwitchValue
-from sgonz.plan.runs import Count, Format, Precision, Settings, Share, Task
+from sgonz.plan.runs import Count, Format, Positive, Precision, Settings, Share, Task
 
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
 Names = Annotated[list[Name], Meta(min_length=1)]
@@ -114,6 +114,20 @@ class Retry(Table, frozen=True, kw_only=True):
     delay_seconds: Annotated[float, Meta(ge=0)] = 30.0  # before the second attempt; doubles with each failure
 
 
+class Budget(Table, frozen=True, kw_only=True):
+    """[budget]: what a sweep may use."""
+
+    gpu_hours: Positive
+
+
+class Canary(Table, frozen=True, kw_only=True):
+    """[canary]: how much may go wrong before somebody looks."""
+
+    first: bool = True  # one run of a shape goes before the rest of a large group
+    above: Count = 8  # a group of more runs is large
+    same_failure: Count = 3  # runs in a row that fail the same way hold their like
+
+
 class Sweep(Table, frozen=True, kw_only=True):
     """A whole sweep file."""
 
@@ -136,6 +150,8 @@ class Sweep(Table, frozen=True, kw_only=True):
     on_failure: Literal["continue", "stop"] | Quorum = "continue"
     keep: Literal["best", "all", "scores"] = "best"
     retry: Retry = Retry()
+    canary: Canary = Canary()
+    budget: Budget | None = None
     cluster: str | None = None  # the profile to use where --cluster does not say
 
     @property

@@ -6,6 +6,9 @@ import msgspec
 
 from sgonz.plan.runs import Kind, Outcome, State
 
+INVALIDATED = "invalidated: "  # what the reason of a run begins with that is to be done again
+INVALIDATED_AT_WORK = "invalidated while a job had it: "
+
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """One run as the store knows it."""
@@ -39,6 +42,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     test: dict[str, float] = {}
     flags: tuple[str, ...] = ()
     seconds: float | None = None  # of the completed attempt
+    generation: int = 1  # raised whenever a person invalidates what there is of it
     selected: bool = False
     superseded: bool = False
     tags: tuple[str, ...] = ()  # of the sweeps that it stands in

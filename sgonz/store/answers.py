@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sgonz.plan.orders import Orders
 from sgonz.plan.runs import Kind, RunSpec, State
 from sgonz.plan.state import JobRow, RunRow, ScoreRow
-from sgonz.store import collect, jobs, labels, measured, problems, query, reading, sweeps
+from sgonz.store import collect, jobs, labels, measured, orders, problems, query, reading, sweeps
 from sgonz.store.connected import Connected
 from sgonz.store.rows import (
     ArtifactRow,
     AttemptRow,
     BenchmarkRow,
     FailedRow,
+    GenerationRow,
+    JobUse,
     NoteRow,
     Problem,
     ResultRow,
@@ -90,7 +93,22 @@ class Answers(Connected):
         """Column names and rows of a named query or of any SQL that only reads."""
         return query.ask(self.location, self._workspace, name_or_sql, parameters or {})
 
+    def orders(self, sweep_id: int) -> Orders:
+        """What a person has said about a sweep, as far as it still counts."""
+        with self.reading() as at:
+            return orders.orders_of(at, sweep_id)
+
+    def generations(self) -> list[GenerationRow]:
+        """Runs that were ever begun again from the start."""
+        with self.reading() as at:
+            return orders.generations(at)
+
     # jobs and event files
+
+    def use(self, sweep_id: int) -> list[JobUse]:
+        """How long the jobs of a sweep have worked."""
+        with self.reading() as at:
+            return orders.use_of(at, sweep_id)
 
     def next_sequence(self) -> int:
         with self.reading() as at:

@@ -42,6 +42,7 @@ class Standing:
     test: str | None
     flags: str | None
     notes: str | None
+    fence: int  # attempts up to this one say nothing about the run any more
 
 
 @dataclass

@@ -133,7 +133,7 @@ def _run_started(book: Book, run: Standing, event: RunStarted) -> None:
         return
     book.attempt(run, event.attempt, event.time)
     book.started.append(run.run_id)
-    if event.attempt < run.attempts:
+    if event.attempt < run.attempts or event.attempt <= run.fence:
         return
     for earlier in tries.values():
         if earlier.attempt < event.attempt and earlier.outcome is None:
@@ -161,7 +161,7 @@ def _epoch_ended(book: Book, run: Standing, event: EpochEnded) -> None:
         row.peak_memory_mb = max(row.peak_memory_mb or 0.0, event.peak_memory_mb)
     if row.outcome is None:
         row.seen = event.time
-    if event.attempt < run.attempts:
+    if event.attempt < run.attempts or event.attempt <= run.fence:
         return  # a later attempt has gone over this epoch, or will
     book.epochs += 1
     losses = {"validation_loss": event.validation_loss}
@@ -176,6 +176,8 @@ def _run_ended(book: Book, run: Standing, event: RunEnded) -> None:
         return  # known already; only a result on disk says more than the first word on an attempt's end
     row.outcome, row.ended, row.seen, row.seconds = event.outcome, event.time, event.time, event.seconds
     row.error, row.signature, row.evidence = event.error, event.signature, None
+    if event.attempt <= run.fence:
+        return  # of a generation that is not wanted any more
     book.ended.append(run.run_id)
     newest = event.attempt >= run.attempts
     run.attempts = max(run.attempts, event.attempt)
@@ -255,4 +257,4 @@ def _close_left_open(book: Book) -> None:
         for row in book.tries[run.run_id].values():
             if row.outcome is None and (row.tag, row.element) == (book.tag, book.element):
                 row.close(outcome, row.seen, evidence="the job is over")
-                run.interruptions += outcome.is_interruption
+                run.interruptions += outcome.is_interruption and row.attempt > run.fence

@@ -94,6 +94,21 @@ class Stretch(Row, frozen=True, kw_only=True):
     problems: Sequence[Problem] = ()
 
 
+class GenerationRow(Row, frozen=True, kw_only=True):
+    """A run that was begun again from the start."""
+
+    run_id: str
+    generation: int
+    fence: int  # attempts up to it belong to earlier generations
+
+
+class JobUse(Row, frozen=True, kw_only=True):
+    """How long one job has worked."""
+
+    run_ids: tuple[str, ...]
+    seconds: float
+
+
 class StandingRow(Row, frozen=True, kw_only=True):
     """What the last turn of a sweep left, while nothing has been written since."""
 

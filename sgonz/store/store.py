@@ -14,9 +14,10 @@ from sqlalchemy import Connection, insert, select
 from sgonz.errors import StoreError
 from sgonz.events import AnyEvent, Progress
 from sgonz.journal import Journal as Record
+from sgonz.plan.orders import Orders
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
-from sgonz.store import collect, jobs, labels, measured, migrate, problems, sweeps
+from sgonz.store import collect, jobs, labels, measured, migrate, orders, problems, sweeps
 from sgonz.store.answers import Answers
 from sgonz.store.connect import (
     Journal,
@@ -127,6 +128,17 @@ class Store(Answers):
         facts = {"run_ids": ids, "state": state, "reason": reason, "time": time}
         with self._writing("set_state", facts) as at:
             jobs.set_state(at, ids, state, reason=reason, time=time)
+
+    def renew(self, fences: Mapping[str, int], reason: str, at_work: str, time: float) -> None:
+        """Begin another generation of runs; attempts up to a run's fence do not count any more."""
+        facts = {"fences": fences, "reason": reason, "at_work": at_work, "time": time}
+        with self._writing("renew", facts) as at:
+            orders.renew(at, fences, reason, at_work, time)
+
+    def set_orders(self, sweep_id: int, said: Orders) -> None:
+        """Write down what a person has said about a sweep, whole."""
+        with self._writing("set_orders", {"sweep_id": sweep_id, "orders": said}) as at:
+            orders.set_orders(at, sweep_id, said)
 
     def reset_failures(self, run_ids: Iterable[str]) -> None:
         """Forget what counted against runs; their attempts stay on record."""

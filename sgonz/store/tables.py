@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from sgonz.plan.runs import Kind, Outcome, State
 
-SCHEMA = "0004"  # revisions are numbered, so that newer and older can be told apart without Alembic
+SCHEMA = "0005"  # revisions are numbered, so that newer and older can be told apart without Alembic
 
 metadata = MetaData(
     naming_convention={
@@ -85,6 +85,7 @@ sweeps = Table(
     Column("provenance", Text, nullable=False),  # JSON: versions, commit, who and where
     Column("text", Text, nullable=False),
     Column("spec_json", Text, nullable=False),
+    Column("orders", Text),  # JSON: what a person said of it since
     UniqueConstraint("workspace_id", "name", "digest"),
     UniqueConstraint("workspace_id", "id"),
 )
@@ -134,6 +135,10 @@ runs = Table(
     Column("flags", Text),
     Column("notes", Text),
     Column("spec", Text, nullable=False),  # run.json
+    Column("generation", Integer, nullable=False, server_default=text("1")),  # raised when it is invalidated
+    Column(
+        "fence", Integer, nullable=False, server_default=text("0")
+    ),  # attempts up to it do not count any more
     CheckConstraint("(tag IS NULL) = (element IS NULL)", name="carried"),
     CheckConstraint("state <> 'COMPLETED' OR tag IS NULL", name="at_rest"),
     _one_of("kind", Kind),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sgonz import __version__, more_work
+from sgonz import __version__, more_work, recall
 from sgonz.errors import SgonzError, SpecError
 from sgonz.events import JobEnded, JobStarted, RunEnded, RunStarted
 from sgonz.layout import lay_out, read_specs
@@ -102,7 +102,7 @@ def work(folder: Path, element: int, restart: int | None = None) -> None:
         job.emit(
             JobStarted(
                 time=time.time(), host=os.uname().nodename, pid=os.getpid(), restart=restart, device=device(),
-                versions={"sgonz": __version__, **versions(PACKAGES)},
+                versions={"sgonz": __version__, **({"code": jobs.code} if jobs.code else {}), **versions(PACKAGES)},
             )
         )  # fmt: skip
         left_out = sum(do_list(job, element) for element in lists(job))
@@ -193,7 +193,7 @@ def begin_events(folder: Path, element: int, restart: int | None) -> tuple[int, 
 
 def take_up(job: Job, run: RunDir, unfinished: Collection[str], spec: RunSpec | None) -> Child | Taken:
     """Begin a run, or say at once what comes of it; without `spec`, its folder holds that."""
-    if run.cancel.exists():
+    if run.cancel.exists() or recall.is_taken_back(job.folder, run.root.name):
         return Taken.LEFT_OUT
     try:
         result, spec = run.read_result(), spec or run.read_spec()

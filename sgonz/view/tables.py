@@ -63,6 +63,8 @@ def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
     if answer["waiting"]:
         reasons = sorted(answer["waiting"].items(), key=lambda pair: -pair[1])
         parts.append(whole("waiting: " + ", ".join(f"{size:,} {printable(why)}" for why, size in reasons)))
+    if answer.get("budget"):
+        parts.append(whole(_budget_line(answer["budget"])))
     parts += [whole(_memory_line(step), "dim") for step in answer.get("memory", ())]
     if answer.get("detached"):
         parts.append(whole(_detached_line(answer["detached"])))
@@ -71,6 +73,13 @@ def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
     if len(answer["failures"]) > FAILURES_SHOWN:
         parts.append(cut(f"and {len(answer['failures']) - FAILURES_SHOWN:,} more", "dim"))
     return Group(*parts)
+
+
+def _budget_line(budget: Mapping[str, float]) -> str:
+    return (
+        f"budget: {budget['used']:.3g} of {budget['gpu_hours']:g} GPU-hours used, {budget['promised']:.3g} promised to "
+        f"jobs that are out, about {budget['wanted']:.3g} for what is planned"
+    )
 
 
 def _heading(answer: Mapping[str, Any]) -> tuple[Text, Text]:

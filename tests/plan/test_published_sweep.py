@@ -14,7 +14,19 @@ from sgonz.plan.expand import Sources, count_runs, distill_runs, finetune_runs, 
 from sgonz.plan.grid import points
 from sgonz.plan.protocol import SWITCHES, resolve
 from sgonz.plan.runs import Dataset, Model, Settings
-from sgonz.plan.spec import Benchmark, DatasetTable, ModelTable, Retry, Sample, Stage, Sweep, Teacher, decode
+from sgonz.plan.spec import (
+    Benchmark,
+    Budget,
+    Canary,
+    DatasetTable,
+    ModelTable,
+    Retry,
+    Sample,
+    Stage,
+    Sweep,
+    Teacher,
+    decode,
+)
 
 FILE = Path(__file__).resolve().parents[2] / "jobs" / "speedy_gonzales.toml"
 TEXT = FILE.read_text(encoding="utf-8")
@@ -76,7 +88,19 @@ def test_every_key_of_the_format_stands_in_the_file() -> None:
     said |= set(re.findall(r"^#?\[+(?:finetune\.|distill\.|teacher\.)?([a-z_]+)", TEXT, re.MULTILINE))
     fields = {
         name
-        for kind in (Sweep, DatasetTable, ModelTable, Teacher, Sample, Retry, Settings, Stage, Benchmark)
+        for kind in (
+            Sweep,
+            DatasetTable,
+            ModelTable,
+            Teacher,
+            Sample,
+            Retry,
+            Settings,
+            Stage,
+            Benchmark,
+            Canary,
+            Budget,
+        )
         for name in kind.__struct_fields__
     }
     wanted = fields - {"settings", "grid"} | {"extends", "zip", "students", "dataset", "model", "kind"}

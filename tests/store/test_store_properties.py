@@ -62,6 +62,14 @@ def decide(runs: list[str], state: State) -> Step:
     return lambda store, sweep: store.set_state(runs, state, reason=f"made {state}", time=80.0)
 
 
+def renew(runs: list[str]) -> Step:
+    def step(store: Store, sweep: int) -> None:
+        fences = {run.run_id: run.attempts + 1 for run in store.snapshot() if run.run_id in runs}
+        store.renew(fences, "made again", "made again at work", 90.0)
+
+    return step
+
+
 def select(runs: list[str]) -> Step:
     return lambda store, sweep: store.mark_selected(runs[:1], runs[1:], sweep_id=sweep)
 
@@ -87,6 +95,7 @@ steps = st.lists(
         st.builds(end, tags, some_outcomes),
         st.builds(decide, some_runs, st.sampled_from([State.PENDING, State.FAILED, State.CANCELLED])),
         st.builds(select, some_runs),
+        st.builds(renew, some_runs),
     ),
     max_size=12,
 )

@@ -18,6 +18,7 @@ from store_examples import a_family, a_run, a_sweep, completed, ended, epoch, le
 
 from sgonz.collection import collect, note_torn
 from sgonz.errors import StoreError
+from sgonz.plan.orders import Order, Orders, with_order
 from sgonz.plan.runs import Outcome, State
 from sgonz.rebuild import rebuild
 from sgonz.rundir import Workdir, write_atomic
@@ -79,6 +80,11 @@ def lived(store: Store, folder: Path) -> None:
     gather(store, folder)
     store.extend_job("t2", 0, ["logits", "student"], 95.0)
     store.mark_selected({"teacher"}, {"rival"}, sweep_id=sweep)
+    pause = Order(what="pause", where="dataset = pos", time=96.0, reason="a talk")
+    store.set_orders(sweep, with_order(Orders(max_gpus=8), pause))
+    store.renew({"rival": 2, "logits": 1}, "made again", "made again at work", 97.0)
+    write(folder, "t1", [completed("rival")])  # said too late
+    gather(store, folder)
     second = a_sweep(store, [a_run("rival"), a_run("alone")], name="second", time=99.0)
     store.mark_selected({"rival"}, set(), sweep_id=second)
     store.add_note("second", "for the paper", author="ada", time=99.5)
