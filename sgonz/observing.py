@@ -33,7 +33,8 @@ def observe(at: Coordinator) -> tuple[list[str], list[str]]:
     if gone:
         ended += _collect(at, [job for job, _ in gone], problems)  # what they wrote between the two looks
         _hold(at, [job for job, report in gone if report.outcome is Outcome.CANCELLED])
-        over = [_ended(at, job, report) for job, report in gone]
+        left = {(job.tag, job.element) for job in at.store.live_jobs() if job.ended}
+        over = [_ended(at, job, report, said=(job.tag, job.element) in left) for job, report in gone]
         note_torn(at.store, at.workdir, [job for job, _ in gone])
         at.store.end_jobs(over, time.time())
     climbing.remember(at.workdir, at.store, at.profile, {*ended, *climbing.cut_off(gone)})
@@ -74,9 +75,9 @@ def _hold(at: Coordinator, jobs: Sequence[JobRow]) -> None:
         at.journal.write("held", runs=held, reason=reason)
 
 
-def _ended(at: Coordinator, job: JobRow, report: JobReport) -> EndedJob:
+def _ended(at: Coordinator, job: JobRow, report: JobReport, *, said: bool) -> EndedJob:
     """How a job ended; a worker that left because its runs were taken back is no interruption of theirs."""
-    back = report.outcome is Outcome.UNKNOWN and job.ended and recall.read(at.workdir.job(job.tag))
+    back = report.outcome is Outcome.UNKNOWN and said and recall.read(at.workdir.job(job.tag))
     outcome, evidence = (
         (Outcome.CANCELLED, "its runs were taken back") if back else (report.outcome, report.evidence)
     )

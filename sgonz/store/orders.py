@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, case, delete, func, select, update
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import State
 from sgonz.store.rows import GenerationRow, JobUse
-from sgonz.store.tables import attempts, jobs, runs, scores, submissions, sweeps
+from sgonz.store.tables import attempts, jobs, runs, scores, submissions, sweep_runs, sweeps
 from sgonz.store.transaction import Transaction, as_text, chunks
 
 _orders = msgspec.json.Decoder(Orders)
@@ -91,4 +91,9 @@ def renew(at: Transaction, fences: Mapping[str, int], reason: str, at_work: str,
     for chunk in chunks(fences):
         at.connection.execute(
             delete(scores).where(scores.c.workspace_id == at.workspace, scores.c.run_id.in_(chunk))
+        )
+        at.connection.execute(
+            update(sweep_runs)
+            .where(sweep_runs.c.workspace_id == at.workspace, sweep_runs.c.run_id.in_(chunk))
+            .values(selected=False)
         )
