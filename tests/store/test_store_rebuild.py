@@ -84,9 +84,7 @@ def lived(store: Store, folder: Path) -> None:
     store.set_orders(sweep, with_order(Orders(max_gpus=8), pause))
     second = a_sweep(store, [a_run("rival"), a_run("alone")], name="second", time=99.0)
     store.mark_selected({"rival"}, set(), sweep_id=second)
-    store.renew({"rival": 2, "logits": 1}, "made again", "made again at work", 97.0)
-    write(folder, "t1", [completed("rival")])  # said too late
-    gather(store, folder)
+    store.renew({"rival": 2}, "made again", "made again at work", 97.0)
     store.add_note("second", "for the paper", author="ada", time=99.5)
     store.add_note("second", "not needed", author="ada", time=99.6)
     store.remove_note("second", 2)
