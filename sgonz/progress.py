@@ -26,6 +26,7 @@ class Standing:
     per_second: float | None = None  # examples
     micro_batch: int | None = None
     patience_left: int | None = None
+    rows: int | None = None  # of an epoch
     epoch_seconds: float | None = None  # of the last whole one, validation included
 
     @property
@@ -89,10 +90,14 @@ def _after(known: Standing, event: Progress | EpochEnded | RunReady | MemoryShor
                            per_second=event.rows_per_second)  # fmt: skip
         case EpochEnded():
             loss = known.loss if event.train_loss is None else event.train_loss
+            pace = known.rows / event.seconds if known.rows and event.seconds else None  # validation included
             return replace(known, epoch=event.epoch, loss=loss, step=event.step, patience_left=event.patience_left,
-                           micro_batch=event.micro_batch or known.micro_batch, epoch_seconds=event.seconds)  # fmt: skip
+                           micro_batch=event.micro_batch or known.micro_batch, epoch_seconds=event.seconds,
+                           per_second=known.per_second or pace)  # fmt: skip
         case RunReady():
-            return Standing(epoch=event.epoch, steps=event.steps, micro_batch=event.micro_batch)
+            return Standing(
+                epoch=event.epoch, steps=event.steps, micro_batch=event.micro_batch, rows=event.rows
+            )
         case MemoryShort():
             return replace(known, micro_batch=event.micro_batch)
 

@@ -10,7 +10,7 @@ from sgonz.scene import Scene
 from sgonz.view import panels
 from sgonz.view.figures import MISSING
 from sgonz.view.glyphs import bar
-from sgonz.view.grid import words
+from sgonz.view.grid import own, words
 from sgonz.view.opened import opened
 from sgonz.view.panels import Paper, hours, length, moment
 from sgonz.view.sight import LISTS, PAGES, Sight, total
@@ -61,7 +61,7 @@ def header(scene: Scene, sight: Sight, paper: Paper) -> list[Text]:
         _ends(title, _turn(scene), paper.width),
         _ends(_progress(scene, paper), _when(scene), paper.width),
     ]
-    lines.append(_ends(_cost(scene), _requests(scene), paper.width))
+    lines.append(_ends(_cost(scene), _requests(scene, paper), paper.width))
     wrong = [scene.wrong] if scene.wrong else []
     for problem in [*wrong, *scene.problems][:2]:
         lines.append(words(f"! {problem}", "yellow"))
@@ -92,10 +92,11 @@ def _turn(scene: Scene) -> Text:
 
 def _progress(scene: Scene, paper: Paper) -> Text:
     done, every = panels.done_line(scene)
-    size = 30 if paper.width >= WIDE else 10
+    roomy = paper.width >= WIDE
+    size = 30 if roomy else 10
     full, empty = bar(done, every, size, plain=paper.plain)
     text = Text(full, style="green", end="").append(empty, "dim").append(f" {done:,}/{every:,}  ", "bold")
-    return text.append_text(panels.states_line(scene.states))
+    return text.append_text(panels.states_line(scene.states) if roomy else panels.open_line(scene.states))
 
 
 def _when(scene: Scene) -> Text:
@@ -103,7 +104,7 @@ def _when(scene: Scene) -> Text:
         return words("finished", "bold green")
     if scene.finish is None:
         return words("")
-    return words(f"finish about {moment(scene.finish, scene.now)}")
+    return words(f"finish ~{moment(scene.finish, scene.now)}")
 
 
 def _cost(scene: Scene) -> Text:
@@ -117,11 +118,12 @@ def _cost(scene: Scene) -> Text:
     return text.append(f", {hours(left)} to come") if left else text
 
 
-def _requests(scene: Scene) -> Text:
+def _requests(scene: Scene, paper: Paper) -> Text:
     if scene.requests is None or scene.ceiling is None:
         return words("")
     style = "yellow" if scene.requests > scene.ceiling else "dim"
-    return words(f"controller requests {scene.requests} of {scene.ceiling:g} a minute", style)
+    what = "controller requests" if paper.width >= WIDE else "requests"
+    return words(f"{what} {scene.requests} of {scene.ceiling:g} a minute", style)
 
 
 def _tabs(sight: Sight, paper: Paper) -> Text:
@@ -130,8 +132,6 @@ def _tabs(sight: Sight, paper: Paper) -> Text:
         here = page == sight.page and not sight.help
         name = f"[{number} {page}]" if here else f" {number} {page} "
         line.append(name, "bold reverse" if here else "dim").append(" ")
-    if sight.where:
-        line.append(f" only {sight.where}", "magenta")
     return line
 
 
@@ -140,10 +140,21 @@ def _footer(scene: Scene, sight: Sight, paper: Paper) -> Text:
         return words(f"/{sight.typing}", "bold").append("_", "blink")
     size = total(sight, scene)
     left = "q quit  / filter  ? help" if sight.opened is None else "Esc back  q quit"
+    if sight.where and sight.opened is None:
+        return _ends(
+            words(f"only {sight.where}", "magenta"),
+            own(f"c clears  {_place(sight, size)}", "dim"),
+            paper.width,
+        )
     if sight.page in LISTS and sight.opened is None and not sight.help:
-        place = f"{sight.chosen + 1:,} of {size:,}" if size else "none"
-        return _ends(words(f"{left}  Enter open", "dim"), words(place, "dim"), paper.width)
-    return words(left, "dim")
+        return _ends(own(f"{left}  Enter open", "dim"), own(_place(sight, size), "dim"), paper.width)
+    return own(left, "dim")
+
+
+def _place(sight: Sight, size: int) -> str:
+    if sight.page not in LISTS:
+        return ""
+    return f"{sight.chosen + 1:,} of {size:,}" if size else "none"
 
 
 def _body(scene: Scene, sight: Sight, paper: Paper, room: int) -> list[Text]:
@@ -184,7 +195,7 @@ def _help(sight: Sight, paper: Paper) -> list[Text]:
     lines = []
     for keys, meaning in HELP:
         if size + 3 + len(meaning) <= paper.width:
-            lines.append(words(f"{keys:<{size}}", "bold").append(f"   {meaning}", "not bold"))
+            lines.append(own(f"{keys:<{size}}", "bold").append(f"   {meaning}", "not bold"))
         else:
             lines += [words(keys, "bold"), Text(f"    {meaning}", end="")]
     return lines[sight.scroll :]
@@ -227,11 +238,13 @@ def wide(scene: Scene, paper: Paper, room: int) -> list[Text]:
     given = fit([datasets + (datasets > 1), scene.running_total, below], room)
     left = Paper(width=paper.width * 3 // 5, plain=paper.plain)
     right = Paper(width=paper.width - left.width - 3, plain=paper.plain)
+    curves = panels.curves(scene, paper, room - sum(given) - 2 * sum(map(bool, given)) - 1)
     parts = [
         beside(
             panels.stages(scene, left, given[0] + 1), panels.spent(scene, right, given[0] + 1), left.width
         ),
         panels.running(scene, paper, given[1] + 1),
+        curves,
         beside(
             panels.failures(scene, half, given[2] + 1), panels.board(scene, half, given[2] + 1), half.width
         ),

@@ -31,6 +31,11 @@ def words(value: object, style: str = "") -> Text:
     return Text(printable(value), style=style, no_wrap=True, overflow="ellipsis", end="")
 
 
+def own(text: str, style: str = "") -> Text:
+    """Words of ours, which hold nothing that a terminal would act on; their blanks stay."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis", end="")
+
+
 def grid(
     fields: Sequence[Field], rows: Sequence[Any], width: int, *, mark: int | None = None, heading: bool = True
 ) -> list[Text]:

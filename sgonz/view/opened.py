@@ -7,10 +7,10 @@ from rich.text import Text
 from sgonz.plan.runs import State
 from sgonz.plan.state import ScoreRow
 from sgonz.scene import Opened, Scene
-from sgonz.view.figures import MISSING, loss, plain, rate
+from sgonz.view.figures import MISSING, loss, plain, printable, rate
 from sgonz.view.glyphs import plot
-from sgonz.view.grid import Field, grid, words
-from sgonz.view.panels import Paper, length, moment
+from sgonz.view.grid import Field, grid, own, words
+from sgonz.view.panels import Paper, job_name, length, moment
 from sgonz.view.stages import STYLES
 
 HIGH = 8  # lines of a curve
@@ -49,22 +49,26 @@ def _facts(run: Opened, paper: Paper) -> list[Text]:
     ]
     settings += [f"teacher {row.teacher}"] if row.teacher else []
     settings += [row.protocol, *(["selected"] if row.selected else []), *row.flags]
-    lines = [title, words("  ".join(settings))]
+    lines = [title, own("  ".join(map(printable, settings)))]
     if run.why:
         lines.append(words(run.why, STYLES[State.FAILED] if row.state is State.FAILED else "yellow"))
     if row.validation_loss is not None:
         scores = (
             f"loss {loss(row.validation_loss)} at epoch {row.best_epoch}  validation {plain(row.validation)}"
         )
-        lines.append(words(scores + (f"  test {plain(row.test)}" if row.test else "")))
+        lines.append(own(scores + (f"  test {plain(row.test)}" if row.test else "")))
     if run.doing is not None:
         doing = run.doing
-        at = [f"on {doing.host or MISSING} ({doing.device or MISSING})", f"job {doing.job or MISSING}",
-              f"epoch {doing.epoch or MISSING}/{row.epochs}", f"loss {loss(doing.loss)}", f"best {loss(doing.best)}"]  # fmt: skip
-        at += [f"patience {doing.patience_left}"] if doing.patience_left is not None else []
-        at += [f"{doing.per_second:,.0f} examples/s"] if doing.per_second else []
-        at += [f"left {length(doing.seconds_left)}"] if doing.seconds_left is not None else []
-        lines.append(words("  ".join(at), STYLES[State.RUNNING]))
+        place = f"on {doing.host or MISSING} ({doing.device or MISSING})  job {job_name(doing.job)}"
+        now = [
+            f"epoch {doing.epoch or MISSING}/{row.epochs}",
+            f"loss {loss(doing.loss)}",
+            f"best {loss(doing.best)}",
+        ]
+        now += [f"patience {doing.patience_left}"] if doing.patience_left is not None else []
+        now += [f"{doing.per_second:,.0f} examples/s"] if doing.per_second else []
+        now += [f"left {length(doing.seconds_left)}"] if doing.seconds_left is not None else []
+        lines += [own(printable(place), STYLES[State.RUNNING]), own("  ".join(now), STYLES[State.RUNNING])]
     return lines
 
 
@@ -110,7 +114,7 @@ def _tried(scene: Scene, run: Opened, paper: Paper) -> list[Text]:
         Field(heading="took", cell=lambda one: length(one.seconds), right=True),
         Field(heading="node", cell=lambda one: one.host or MISSING, least=5, most=16, rank=2),
         Field(heading="device", cell=lambda one: one.device or MISSING, least=5, most=20, rank=3),
-        Field(heading="job", cell=lambda one: one.job or MISSING, least=6, most=16, rank=4),
+        Field(heading="job", cell=lambda one: job_name(one.job), least=6, most=16, rank=4),
         Field(heading="MB", cell=lambda one: MISSING if one.peak_memory_mb is None else f"{one.peak_memory_mb:,.0f}", right=True, rank=5),
         Field(heading="outcome", cell=lambda one: (one.outcome or "running").lower()),
         Field(heading="error", cell=lambda one: words(one.error or "", "red"), least=10, most=300, rank=1),

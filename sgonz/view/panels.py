@@ -14,8 +14,8 @@ from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import RunRow
 from sgonz.scene import Doing, Part, Rank, Scene, Spent
 from sgonz.view.figures import MISSING, count, done_of, loss, rate, score
-from sgonz.view.glyphs import bar, spark
-from sgonz.view.grid import Field, grid, words
+from sgonz.view.glyphs import bar, plot, spark
+from sgonz.view.grid import GAP, Field, grid, words
 from sgonz.view.lines import reason_of
 from sgonz.view.stages import STYLES
 
@@ -85,7 +85,7 @@ def stages(scene: Scene, paper: Paper, room: int) -> list[Text]:
         Field(heading="run", cell=lambda row: _states(row[1], State.RUNNING), right=True, rank=2),
         Field(heading="fail", cell=lambda row: _states(row[1], State.FAILED), right=True, rank=1),
         Field(heading="skip", cell=lambda row: _states(row[1], State.SKIPPED, State.CANCELLED), right=True, rank=4),
-        Field(heading="left", cell=lambda row: hours(_left(row[1])) + " h" if _left(row[1]) else MISSING, right=True, rank=6),
+        Field(heading="left", cell=lambda row: length(_left(row[1]) or None), right=True, rank=6),
         Field(heading="finish", cell=lambda row: _finish(row[1], scene), right=True, rank=5),
     ]  # fmt: skip
     return fold(rows, room, lambda shown: grid(fields, shown, paper.width))
@@ -131,7 +131,7 @@ def _states(parts: Sequence[Part], *states: State) -> Text:
 
 
 def _left(parts: Sequence[Part]) -> float:
-    return sum(part.seconds_left or 0.0 for part in parts) / 3600
+    return sum(part.seconds_left or 0.0 for part in parts)
 
 
 def _finish(parts: Sequence[Part], scene: Scene) -> str:
@@ -145,13 +145,13 @@ def running(scene: Scene, paper: Paper, room: int, *, mark: int | None = None) -
     fields = [
         Field(heading="run", cell=lambda doing: doing.row.run_id[:8], rank=9),
         Field(heading="running", cell=lambda doing: words(doing.row.kind, STYLES[State.RUNNING]), rank=8),
-        Field(heading="data set", cell=lambda doing: doing.row.dataset, least=6, most=20),
-        Field(heading="model", cell=lambda doing: doing.row.model, least=8, most=24),
+        Field(heading="data set", cell=lambda doing: doing.row.dataset, least=8, most=20),
+        Field(heading="model", cell=lambda doing: doing.row.model, least=12, most=24),
         Field(heading="lr", cell=lambda doing: rate(doing.row.learning_rate), right=True, rank=7),
         Field(heading="batch", cell=lambda doing: count(doing.row.batch_size), right=True, rank=12),
         Field(heading="node", cell=lambda doing: doing.host or MISSING, least=5, most=16, rank=6),
         Field(heading="device", cell=lambda doing: _device(doing), least=5, most=14, rank=11),
-        Field(heading="job", cell=lambda doing: doing.job or MISSING, most=16, least=6, rank=14),
+        Field(heading="job", cell=lambda doing: job_name(doing.job), most=16, least=6, rank=14),
         Field(heading="epoch", cell=_epoch, right=True),
         Field(heading="done", cell=lambda doing: MISSING if doing.share is None else f"{doing.share:.0%}", right=True, rank=3),
         Field(heading="loss", cell=lambda doing: loss(doing.loss), right=True, rank=1),
@@ -164,6 +164,11 @@ def running(scene: Scene, paper: Paper, room: int, *, mark: int | None = None) -
     ]  # fmt: skip
     total = scene.running_total - scene.running_first
     return _listed(scene.running, total, fields, paper, room, mark)
+
+
+def job_name(job: str | None) -> str:
+    """As the cluster calls it; of a process on this machine its number alone."""
+    return (job or MISSING).split(":")[0]
 
 
 def _device(doing: Doing) -> str:
@@ -186,7 +191,7 @@ def failures(scene: Scene, paper: Paper, room: int, *, mark: int | None = None) 
         Field(heading="data set", cell=lambda row: row.dataset, least=6, most=20, rank=1),
         Field(heading="model", cell=lambda row: row.model, least=8, most=24, rank=1),
         Field(heading="tries", cell=lambda row: count(row.attempts), right=True, rank=4),
-        Field(heading="cause", cell=lambda row: words(reason_of(row), STYLES[State.FAILED]), least=12, most=400),
+        Field(heading="cause", cell=lambda row: words(reason_of(row), STYLES[State.FAILED]), least=min(28, paper.width // 3), most=400),
     ]  # fmt: skip
     return _listed(scene.failed.rows, scene.failed.total - scene.failed.first, fields, paper, room, mark)
 
@@ -215,9 +220,9 @@ def board(scene: Scene, paper: Paper, room: int, *, mark: int | None = None, fir
             best[key] = max(rank.validation, best.get(key, rank.validation))
     several = len({rank.row.seed for rank in ranks}) > 1
     fields = [
-        Field(heading="data set", cell=lambda rank: rank.row.dataset, least=6, most=20),
+        Field(heading="data set", cell=lambda rank: rank.row.dataset, least=8, most=20),
         Field(heading="kind", cell=lambda rank: rank.row.kind, rank=3),
-        Field(heading="model", cell=lambda rank: rank.row.model, least=8, most=26),
+        Field(heading="model", cell=lambda rank: rank.row.model, least=12, most=26),
         Field(heading="teacher", cell=lambda rank: rank.row.teacher or MISSING, least=8, most=24, rank=2),
         *([Field(heading="seed", cell=lambda rank: count(rank.row.seed), right=True, rank=4)] if several else []),
         Field(heading="lr", cell=lambda rank: rate(rank.row.learning_rate), right=True, rank=6),
@@ -244,8 +249,8 @@ def runs(scene: Scene, paper: Paper, room: int, *, mark: int) -> list[Text]:
         Field(heading="run", cell=lambda row: row.run_id[:8]),
         Field(heading="state", cell=lambda row: words(row.state.lower(), STYLES[row.state])),
         Field(heading="kind", cell=lambda row: row.kind),
-        Field(heading="data set", cell=lambda row: row.dataset, least=6, most=20),
-        Field(heading="model", cell=lambda row: row.model, least=8, most=26),
+        Field(heading="data set", cell=lambda row: row.dataset, least=8, most=20),
+        Field(heading="model", cell=lambda row: row.model, least=12, most=26),
         Field(heading="teacher", cell=lambda row: row.teacher or MISSING, least=8, most=24, rank=8),
         Field(heading="lr", cell=lambda row: rate(row.learning_rate), right=True, rank=1),
         Field(heading="batch", cell=lambda row: count(row.batch_size), right=True, rank=4),
@@ -296,6 +301,43 @@ def states_line(states: dict[State, int]) -> Text:
     for state, size in states.items():
         line.append(", " if line else "").append(f"{size:,} {state.lower()}", style=STYLES[state])
     return line
+
+
+def open_line(states: dict[State, int]) -> Text:
+    """The same where there is little room: what waits together, and nothing of what is done."""
+    waiting = sum(states.get(state, 0) for state in WAITING)
+    lost = sum(states.get(state, 0) for state in (State.SKIPPED, State.CANCELLED))
+    parts = [(states.get(State.RUNNING, 0), "running", STYLES[State.RUNNING]), (waiting, "waiting", "dim"),
+             (states.get(State.FAILED, 0), "failed", STYLES[State.FAILED]), (lost, "skipped", STYLES[State.SKIPPED])]  # fmt: skip
+    line = Text(no_wrap=True, end="")
+    for size, word, style in parts:
+        if size:
+            line.append(", " if line else "").append(f"{size:,} {word}", style)
+    return line
+
+
+def curves(scene: Scene, paper: Paper, room: int) -> list[Text]:
+    """Validation losses of what runs, side by side, where there is room for pictures."""
+    high = min(room - 2, 8)
+    telling = [doing for doing in scene.running if len(doing.curve) > 1]
+    if high < 4 or not telling:
+        return []
+    side = 9  # of figures beside a picture
+    wide = 26
+    shown = telling[: max(1, (paper.width + GAP) // (side + wide + GAP))]
+    lines = [Text(end="") for _ in range(high + 1)]
+    for number, doing in enumerate(shown):
+        start = number * (side + wide + GAP)
+        name = words(f"{doing.row.dataset} {doing.row.model} {rate(doing.row.learning_rate)}", "dim")
+        name.truncate(side + wide, overflow="ellipsis")
+        picture = plot([doing.curve], wide, high, plain=paper.plain)[0]
+        for at, part in enumerate([name, *(Text(line, style="cyan", end="") for line in picture)]):
+            figure = {1: loss(max(doing.curve)), high: loss(min(doing.curve))}.get(at, "")
+            lines[at].append(" " * (start - lines[at].cell_len))
+            if at:
+                lines[at].append(f"{figure:>{side - 1}} ", "dim")
+            lines[at].append_text(part)
+    return lines
 
 
 def done_line(scene: Scene) -> tuple[int, int]:
