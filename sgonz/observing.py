@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sgonz import climbing, recall
+from sgonz.accounting import settle
 from sgonz.cluster.base import JobReport, JobStatus, NoAnswer
 from sgonz.collection import collect, note_torn
 from sgonz.plan.runs import Outcome, State
@@ -37,6 +38,7 @@ def observe(at: Coordinator) -> tuple[list[str], list[str]]:
         over = [_ended(at, job, report, said=(job.tag, job.element) in left) for job, report in gone]
         note_torn(at.store, at.workdir, [job for job, _ in gone])
         at.store.end_jobs(over, time.time())
+    problems += settle(at)
     climbing.remember(at.workdir, at.store, at.profile, {*ended, *climbing.cut_off(gone)})
     return ended, problems
 

@@ -21,10 +21,10 @@ from sgonz.journal import JOURNAL_FORMAT
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
-from sgonz.store import collect, jobs, labels, measured, orders, sweeps
+from sgonz.store import collect, jobs, labels, measured, orders, sweeps, usage
 from sgonz.store.imported import Imported, add_imported
 from sgonz.store.maintain import forget_workspace
-from sgonz.store.rows import ArtifactRow, BenchmarkRow, EndedJob, Problem, Stretch
+from sgonz.store.rows import ArtifactRow, BenchmarkRow, EndedJob, Problem, Stretch, UsageRow
 from sgonz.store.store import Store
 from sgonz.store.transaction import Transaction
 
@@ -152,6 +152,10 @@ def _collect(to: Replay, facts: Mapping[str, Any]) -> None:
         _read(to, file, position, tag, element, facts["time"])
 
 
+def _account_jobs(to: Replay, facts: Mapping[str, Any]) -> None:
+    usage.account_jobs(to.at, msgspec.convert(facts["usages"], list[UsageRow]), facts["time"])
+
+
 def _add_benchmarks(to: Replay, facts: Mapping[str, Any]) -> None:
     measured.add_benchmarks(to.at, msgspec.convert(facts["rows"], list[BenchmarkRow]))
 
@@ -194,6 +198,7 @@ STEPS: dict[str, Callable[[Replay, Mapping[str, Any]], None]] = {
     "mark_sent": _mark_sent,
     "end_jobs": _end_jobs,
     "collect": _collect,
+    "account_jobs": _account_jobs,
     "add_benchmarks": _add_benchmarks,
     "add_artifacts": _add_artifacts,
     "forget_artifacts": _forget_artifacts,

@@ -28,6 +28,20 @@ class JobReport:
     evidence: str = "the job is gone"
 
 
+@dataclass(frozen=True, kw_only=True)
+class JobUsage:
+    """One job, all its starts together."""
+
+    elapsed: float  # seconds
+    state: str
+    exit_code: str = ""
+    node: str = ""
+    gres: str = ""
+    gpus: int | None = None  # None where the accounting does not count them
+    peak_memory_mb: float | None = None
+    owner: str = ""
+
+
 class NoAnswer(SgonzError):
     """The cluster did not answer, so nothing is known and nothing is concluded."""
 
@@ -55,6 +69,16 @@ class Cluster(Protocol):
 
     def poll(self, live: Sequence[JobRow]) -> dict[tuple[str, int], JobReport]:
         """What is known for certain, by (tag, element); a job that nothing is known of is not in it."""
+
+    @property
+    def keeps_accounts(self) -> bool:
+        """Whether it can be asked what jobs used."""
+
+    def used(self, external_ids: Sequence[str]) -> dict[str, JobUsage] | None:
+        """What jobs that are over used, as far as that is known; None while it should not be asked.
+
+        Raises NoAnswer where it does not answer.
+        """
 
     def remarks(self) -> list[str]:
         """What people should know of the last looks, once: that there was no answer, say."""

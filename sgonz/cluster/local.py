@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from sgonz.cluster.base import JobReport, JobStatus
+from sgonz.cluster.base import JobReport, JobStatus, JobUsage
 from sgonz.cluster.processes import UNKNOWN_START, Identity, Process, processes, send, start_of
 from sgonz.cluster.profile import Profile
 from sgonz.codebase import setup_lines
@@ -81,6 +81,13 @@ class LocalCluster:
                     status=JobStatus.RUNNING if alive else JobStatus.GONE
                 )
         return statuses
+
+    @property
+    def keeps_accounts(self) -> bool:
+        return False
+
+    def used(self, external_ids: Sequence[str]) -> dict[str, JobUsage]:
+        return {}
 
     def remarks(self) -> list[str]:
         return []

@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from sgonz.cluster import slurm_pending
-from sgonz.cluster.base import HeldByQuota, JobReport, JobStatus, NoAnswer, SubmissionRefused
+from sgonz.cluster.base import HeldByQuota, JobReport, JobStatus, JobUsage, NoAnswer, SubmissionRefused
 from sgonz.cluster.profile import Profile
 from sgonz.cluster.slurm_limits import Limits, limits_without_accounting, read_limits
 from sgonz.cluster.slurm_requests import COMMAND_SECONDS, Requests
+from sgonz.cluster.slurm_usage import USAGE_FORMAT, read_usage
 from sgonz.cluster.slurm_words import (
     SACCT_FORMAT,
     SQUEUE_FORMAT,
@@ -34,6 +35,7 @@ from sgonz.rundir import JobList, Workdir, write_atomic
 # What `python -m sgonz.train.worker` does, without the search for what -m names: 10 ms of every job.
 START = "import sys; from sgonz.train.worker import main; sys.exit(main())"
 EXTERNAL_ID = re.compile(r"(\d+)_(\d+)")
+MOST_ARRAYS = 500  # in one question, which has to fit on a command line
 HELD_SECONDS = 60.0  # after a refusal for quota, before another submission is tried
 VANISHED_SECONDS = 300.0  # Slurm's own memory of ended jobs, and time for its accounting to catch up
 SETTLED_SECONDS = COMMAND_SECONDS + 10.0  # after which an sbatch that was begun has arrived, or never will
@@ -59,6 +61,7 @@ class SlurmCluster:
         self._settled_seconds = settled_seconds
         self._held_until = 0.0
         self.reserved = 0  # jobs that room is left for under the limits, beside those of submissions
+        self._next_usage = 0.0
         self._limits: Limits | None = None
         self._listing: list[Line] | None = None
         self._remarks: list[str] = []
@@ -195,6 +198,27 @@ class SlurmCluster:
         if missing != before:
             self.requests.notes.missing = missing
             self.requests.save()
+
+    @property
+    def keeps_accounts(self) -> bool:
+        return self._known_limits().accounting
+
+    def used(self, external_ids: Sequence[str]) -> dict[str, JobUsage] | None:
+        """One sacct for all of them, and not again before the pause is over."""
+        keys = {
+            each: (int(found[1]), int(found[2]))
+            for each in external_ids
+            if (found := EXTERNAL_ID.fullmatch(each))
+        }
+        if not keys or not self.keeps_accounts:
+            return {}
+        if time.monotonic() < self._next_usage:
+            return None
+        self._next_usage = time.monotonic() + self.requests.spacing
+        arrays = sorted({array for array, _ in keys.values()})[:MOST_ARRAYS]
+        ids = ",".join(map(str, arrays))
+        known = read_usage(self.requests.ask("sacct", "-D", "-n", "-P", "-j", ids, "-o", USAGE_FORMAT))
+        return {each: known[key] for each, key in keys.items() if key in known}
 
     def remarks(self) -> list[str]:
         said, self._remarks = self._remarks, []

@@ -62,6 +62,11 @@ class Requests:
             self.notes = msgspec.json.decode(path.read_bytes(), type=Notes)
 
     @property
+    def spacing(self) -> float:
+        """Seconds that the budget leaves between requests."""
+        return self._spacing
+
+    @property
     def may_look(self) -> bool:
         """Whether the budget leaves room for another look now. What a person or a plan asks for never waits."""
         return time.time() >= self.notes.next_look

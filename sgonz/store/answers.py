@@ -8,12 +8,13 @@ from typing import Any
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import Kind, RunSpec, State
 from sgonz.plan.state import JobRow, RunRow, ScoreRow
-from sgonz.store import collect, jobs, labels, measured, orders, problems, query, reading, sweeps
+from sgonz.store import collect, jobs, labels, measured, orders, problems, query, reading, sweeps, usage
 from sgonz.store.connected import Connected
 from sgonz.store.rows import (
     ArtifactRow,
     AttemptRow,
     BenchmarkRow,
+    EndedJobRow,
     FailedRow,
     GenerationRow,
     JobUse,
@@ -128,6 +129,11 @@ class Answers(Connected):
         """Jobs that nobody has seen the end of, oldest first."""
         with self.reading() as at:
             return jobs.live_jobs(at)
+
+    def unaccounted(self) -> list[EndedJobRow]:
+        """Jobs that are over, with all of their submission, and not accounted yet."""
+        with self._reading() as at:
+            return usage.unaccounted(at)
 
     def offsets(self) -> dict[str, int]:
         """How many bytes of every event file have been applied."""

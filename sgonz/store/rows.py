@@ -61,6 +61,34 @@ class EndedJob(Row, frozen=True, kw_only=True):
     evidence: str
 
 
+class EndedJobRow(Row, frozen=True, kw_only=True):
+    """A job that is over, before it is known what it used."""
+
+    tag: str
+    element: int
+    external_id: str
+    started: float | None  # its worker's first words
+    left: float | None  # and last ones
+    ended: float  # when it was seen to be over
+    host: str | None
+
+
+class UsageRow(Row, frozen=True, kw_only=True):
+    """What a job used."""
+
+    tag: str
+    element: int
+    elapsed: float  # seconds, all its starts together
+    gpus: int
+    counted_by: str  # sacct, or events where the cluster kept no account
+    owner: str = ""
+    node: str = ""
+    gres: str = ""
+    peak_memory_mb: float | None = None  # the host's, of its largest process
+    cluster_state: str = ""
+    exit_code: str = ""
+
+
 class Applied(Row, frozen=True, kw_only=True):
     """What the lines of one event file changed."""
 

@@ -17,7 +17,7 @@ from sgonz.journal import Journal as Record
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
-from sgonz.store import collect, jobs, labels, measured, migrate, orders, problems, sweeps
+from sgonz.store import collect, jobs, labels, measured, migrate, orders, problems, sweeps, usage
 from sgonz.store.answers import Answers
 from sgonz.store.connect import (
     Journal,
@@ -38,6 +38,7 @@ from sgonz.store.rows import (
     Problem,
     StandingRow,
     Stretch,
+    UsageRow,
 )
 from sgonz.store.tables import workspaces
 from sgonz.store.transaction import Transaction
@@ -238,6 +239,11 @@ class Store(Answers):
             problems.note(at, found)
 
     # what was measured and left on disk, and what a turn leaves for the next one
+
+    def account_jobs(self, usages: Sequence[UsageRow], time: float) -> None:
+        """Keep what jobs used, and each attempt's part of it."""
+        with self._writing("account_jobs", {"usages": usages, "time": time}) as at:
+            usage.account_jobs(at, usages, time)
 
     def add_benchmarks(self, rows: Sequence[BenchmarkRow]) -> None:
         with self._writing("add_benchmarks", {"rows": rows}) as at:

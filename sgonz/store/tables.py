@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from sgonz.plan.runs import Kind, Outcome, State
 
-SCHEMA = "0005"  # revisions are numbered, so that newer and older can be told apart without Alembic
+SCHEMA = "0006"  # revisions are numbered, so that newer and older can be told apart without Alembic
 
 metadata = MetaData(
     naming_convention={
@@ -210,10 +210,22 @@ jobs = Table(
     Column("ended", Float),  # when it was seen to be over
     Column("outcome", Text),
     Column("evidence", Text),
+    # What it used, once it was accounted: see store/usage.py.
+    Column("accounted", Float),
+    Column("elapsed", Float),
+    Column("peak_memory_mb", Float),
+    Column("counted_by", Text),  # sacct, or events
+    Column("owner", Text),
+    Column("node", Text),
+    Column("gres", Text),
+    Column("cluster_state", Text),
+    Column("exit_code", Text),
+    Column("gpus", Integer),
     _of("submissions", "tag"),
     _one_of("outcome", Outcome),
     CheckConstraint("(ended IS NULL) = (outcome IS NULL)", name="ended"),
     Index(None, "workspace_id", "ended"),
+    Index(None, "workspace_id", "accounted"),
 )
 
 attempts = Table(
@@ -240,6 +252,7 @@ attempts = Table(
     Column("error", Text),
     Column("signature", Text),
     Column("evidence", Text),
+    Column("device_seconds", Float),  # its part of what its job used, by the cluster's count
     _of("runs", "run_id"),
     _one_of("outcome", Outcome),
     CheckConstraint("(ended IS NULL) = (outcome IS NULL)", name="ended"),
