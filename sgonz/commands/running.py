@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
@@ -10,12 +11,14 @@ from typing import Any
 
 import click
 
-from sgonz import answers, detached, options
+from sgonz import answers, detached, lock, options
 from sgonz.checks import check_datasets
+from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.profile import Profile, load_profile
 from sgonz.control import add_grid, stop_local_jobs
 from sgonz.coordinator import Coordinator, Turn, closing, turn
 from sgonz.errors import StoreSilent
+from sgonz.observing import observe
 from sgonz.opening import DEFAULT_CLUSTER, reopen, start
 from sgonz.plan.runs import State
 from sgonz.planned import Planned, plan_sweep, require_sources, workdir_of
@@ -26,6 +29,7 @@ from sgonz.turning import Turning, pause_after
 
 ASK_FROM = 100  # jobs that others share: more than this is asked about
 LOCAL_SECONDS = 0.3  # between turns on this machine
+LAST_SECONDS = 45.0  # for the accounts of a finished sweep's jobs
 LONGEST_WAIT = 30.0  # between looks at a database that does not answer; the first ones come much sooner
 INTERRUPTED = 130
 
@@ -45,6 +49,7 @@ def run(
         if last.decision.stuck:
             _say_what_holds(last)
             return 1
+        _settle_last(at)
         return 1 if any(row.state in (State.FAILED, State.SKIPPED) for row in last.rows) else 0
 
 
@@ -181,6 +186,22 @@ def _say_what_holds(last: Turn) -> None:
     for why, count in Counter(last.decision.for_person.values()).most_common(5):
         options.say(f"{count} runs wait for you: {why}")
     options.say("Then the same command goes on from here.")
+
+
+def _settle_last(at: Coordinator) -> None:
+    """Wait a little until the last jobs are accounted; a later turn does what is left, also after Ctrl-C."""
+    if not at.cluster.keeps_accounts:
+        return
+    deadline = time.monotonic() + min(LAST_SECONDS, 10.0 + 120.0 / at.profile.requests_per_minute)
+    with contextlib.suppress(KeyboardInterrupt, NoAnswer):
+        while _unsettled(at) and time.monotonic() < deadline:
+            time.sleep(LOCAL_SECONDS)
+            with lock.hold(at.workdir, "accounting"):
+                observe(at)
+
+
+def _unsettled(at: Coordinator) -> bool:
+    return any(job.sweep_id == at.sweep_id for job in at.store.live_jobs()) or bool(at.store.unaccounted())
 
 
 def _interrupted(at: Coordinator) -> int:

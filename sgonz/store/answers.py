@@ -132,7 +132,7 @@ class Answers(Connected):
 
     def unaccounted(self) -> list[EndedJobRow]:
         """Jobs that are over, with all of their submission, and not accounted yet."""
-        with self._reading() as at:
+        with self.reading() as at:
             return usage.unaccounted(at)
 
     def offsets(self) -> dict[str, int]:
