@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from job_folders import eventually
-from slurm_sweeps import ARRAY_LIMIT, DevCluster, Start, Sweeping
+from slurm_sweeps import ARRAY_LIMIT, DevCluster, Start, Sweeping, restart_soon
 
 from sgonz.cluster.base import JobStatus
 from sgonz.cluster.profile import Resource
@@ -60,33 +60,18 @@ def test_a_preempted_job_is_started_again_by_slurm_and_sent_once(start: Start, d
     sweep = start(2, resource=Resource(partition="low", gres="gpu:a100:4", max_minutes=10))
     sweep.shut()
     sweep.turn()
-    array = sweep.external_ids[0].split("_")[0]
+    jobs = sweep.external_ids
     sweep.until(lambda: len(dev.queue("--states=R")) == 2)
     high = ("--partition=high", "--gres=gpu:a100:4", "--output=/dev/null", "--job-name=high")
     dev.ask("sbatch", *high, "--array=0-1", "--wrap=true")
     sweep.until(lambda: not dev.queue("--name", "high"))
     sweep.open()
-    restart_soon(dev, array, 2)
+    restart_soon(dev, *jobs)
     sweep.finish()
     sweep.assert_nothing_lost_or_done_twice(2)
     assert sweep.at.cluster.requests.notes.counts["sbatch"] == 1
     events = sorted(path.name for path in sweep.at.workdir.jobs.glob("*/events/*.jsonl"))
     assert events == ["0.1.jsonl", "1.1.jsonl"]
-
-
-def restart_soon(dev: DevCluster, array: str, requeued: int) -> None:
-    """Slurm lets two minutes pass before a requeued job may start; an operator need not wait.
-
-    What is left of it has to be gone from its node first, and the clock's second has to be another one: a node
-    takes no order to start that is not younger, in whole seconds, than the order to end ("credential revoked").
-    """
-
-    def waiting() -> list[str]:
-        lines = dev.ask("squeue", "-h", "-r", "--job", array, "-o", "%i %T").splitlines()
-        return [line.split()[0] for line in lines if line.endswith(" PENDING")]
-
-    for job in eventually(lambda: found if len(found := waiting()) == requeued else []):
-        dev.ask("scontrol", "update", f"JobId={job}", "StartTime=now+2")
 
 
 @pytest.mark.slow
@@ -272,9 +257,10 @@ def test_a_lost_node_costs_no_run(start: Start, dev: DevCluster) -> None:
     dev.script("kill", "n2")
     try:
         sweep.until(lambda: len(dev.queue("--job", array, "--states=PD")) == 1, patience=120)
+        lost = dev.queue("--job", array, "--states=PD")
     finally:
         dev.script("start", "n2")
     sweep.open()
-    restart_soon(dev, array, 1)
+    restart_soon(dev, *lost)
     sweep.finish(patience=200)
     assert sweep.count(State.COMPLETED) == 2
