@@ -17,7 +17,7 @@ $(VENV)/.train: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,report,postgres,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,report,postgres,deepspeed,dev]'
 	@touch $@
 
 demo: $(VENV)/.train

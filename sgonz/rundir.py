@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -147,6 +148,8 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     resource: str | None = None  # class of the cluster profile; None: its default
     memory_gb: float | None = None  # where it is more than the class's own
     code: str | None = None  # which copy of sgonz the workers run; None: the installed version
+    processes: int = 1  # that do a run together
+    deepspeed: dict[str, Any] | None = None  # its configuration, where it trains
     elements: tuple[Element, ...]
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sgonz import climbing, costs, generations, more_work
+from sgonz.cluster import deepspeed
 from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
+from sgonz.cluster.profile import Resource
 from sgonz.layout import add_specs, short_name, write_job
 from sgonz.plan.ladder import Place
 from sgonz.plan.runs import Outcome
@@ -102,7 +104,9 @@ def submit(at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None =
     generations.settle_all(at, specs)
     elements = tuple(Element(run_ids=tuple(job)) for job in jobs)
     resource = place.resource if place else None
+    asked = at.profile.resources[resource] if resource else Resource()
     job_list = JobList(
+        processes=asked.crew, deepspeed=deepspeed.read(asked.deepspeed, at.profile.path) if asked.deepspeed else None,
         tag=tag, sweep=at.sweep.name, sequence=sequence, threads=at.sweep.threads, linger_seconds=at.profile.linger_seconds,
         runs_at_once=at.profile.runs_at_once(resource), resource=resource, memory_gb=place.memory_gb if place else None, code=at.code,
         elements=elements,

@@ -19,7 +19,7 @@ from sgonz.codebase import setup_lines
 from sgonz.plan.state import JobRow
 from sgonz.rundir import JobList, Workdir, write_atomic
 
-WORKER = "sgonz.train.worker"
+WORKER, MEMBER = "sgonz.train.worker", "sgonz.train.member"
 CONTROLLER = "submitit.local._local"
 GRACE_SECONDS = 40.0  # a little longer than a worker waits for its run's checkpoint
 KILL_SECONDS = 5.0  # a killed process that waits for a dead disk does not end
@@ -50,15 +50,17 @@ class LocalCluster:
         if not (folder / "job.json").exists():
             write_atomic(folder / "job.json", msgspec.json.encode(jobs))
         setup = setup_lines(workdir, jobs.code)
-        return [self._start(folder, element, setup) for element in range(len(jobs.elements))]
+        return [self._start(folder, element, jobs.processes, setup) for element in range(len(jobs.elements))]
 
-    def _start(self, folder: Path, element: int, setup: Sequence[str]) -> str:
+    def _start(self, folder: Path, element: int, processes: int, setup: Sequence[str]) -> str:
         from sgonz.cluster.local_executor import WorkerExecutor  # submitit: 0.1 s, and only here
 
         executor = WorkerExecutor(
             _controller_folder(folder, element),
             worker=[self._python, "-u", "-m", WORKER, str(folder), str(element)],
             setup=(*self._profile.setup, *setup),
+            members=[self._python, "-u", "-m", MEMBER, str(folder), str(element)],
+            processes=processes,
             output=folder / f"{element}.out",
         )
         _, resource = self._profile.resource_for("default")

@@ -20,8 +20,19 @@ class WorkerExecutor(LocalExecutor):  # type: ignore[misc]  # submitit is not ty
     No pickle is written: job.json says what there is to do.
     """
 
-    def __init__(self, folder: Path, *, worker: Sequence[str], setup: Sequence[str], output: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        worker: Sequence[str],
+        setup: Sequence[str],
+        output: Path,
+        members: Sequence[str] = (),
+        processes: int = 1,
+    ) -> None:
         super().__init__(folder)
+        self.members = members  # how one of several processes is started, where a run takes several
+        self.processes = processes
         self.worker = worker
         self.setup = setup
         self.output = output
@@ -33,7 +44,9 @@ class WorkerExecutor(LocalExecutor):  # type: ignore[misc]  # submitit is not ty
     @property
     def _submitit_command_str(self) -> str:
         # The last exec puts the worker in the shell's place, so that the controller's signals reach it.
-        lines = ['exec >>"$0" 2>&1', *self.setup, 'exec "$@"']
+        ranks = range(self.processes if self.processes > 1 else 0)
+        started = [f"{{ SGONZ_RANK={rank} {shlex.join(self.members)} & }}" for rank in ranks]
+        lines = ['exec >>"$0" 2>&1', *self.setup, *started, 'exec "$@"']
         return shlex.join(["bash", "-c", " &&\n".join(lines), str(self.output), *self.worker])
 
     def _submit_command(self, command: str) -> LocalJob[None]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from sgonz.cluster import deepspeed
 from sgonz.errors import SpecError
 from sgonz.plan.runs import Count, NotNegative, Positive
 from sgonz.plan.spec import Table, convert, unknown_key
@@ -37,6 +38,14 @@ class Resource(Table, frozen=True, kw_only=True):
     sbatch: tuple[str, ...] = ()  # anything else that the site wants, as written on sbatch's command line
     engine: Literal["torch", "deepspeed"] = "torch"
     deepspeed: str | None = None  # configuration file, where the engine is deepspeed
+    processes: Count | None = None  # that do a run together; None: deepspeed takes one for every GPU
+
+    @property
+    def crew(self) -> int:
+        """How many processes do a run together."""
+        if self.processes is not None:
+            return self.processes
+        return self.nodes * max(deepspeed.gpus_in(self.gres), 1) if self.engine == "deepspeed" else 1
 
 
 class PartitionTable(Table, frozen=True, kw_only=True):
@@ -182,6 +191,13 @@ def _check(profile: Profile, table: Mapping[str, Any], source: str) -> None:
                 f'{source}: resources.{name}: engine = "deepspeed" and deepspeed = FILE go together',
                 hint="Give both or neither.",
             )
+        if asked.crew % asked.nodes:
+            raise SpecError(
+                f"{source}: resources.{name}: {asked.crew} processes on {asked.nodes} nodes",
+                hint="Every node takes the same number: processes must be a multiple of nodes.",
+            )
+        if asked.deepspeed is not None:
+            deepspeed.read(asked.deepspeed, source)
 
 
 def _with_variables(text: str) -> str:

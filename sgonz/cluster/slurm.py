@@ -34,6 +34,7 @@ from sgonz.rundir import JobList, Workdir, write_atomic
 
 # What `python -m sgonz.train.worker` does, without the search for what -m names: 10 ms of every job.
 START = "import sys; from sgonz.train.worker import main; sys.exit(main())"
+MEMBER = "sgonz.train.member"
 EXTERNAL_ID = re.compile(r"(\d+)_(\d+)")
 MOST_ARRAYS = 500  # in one question, which has to fit on a command line
 HELD_SECONDS = 60.0  # after a refusal for quota, before another submission is tried
@@ -102,6 +103,8 @@ class SlurmCluster:
             tag=jobs.tag,
             elements=len(jobs.elements),
             worker=[self._python, "-u", "-c", START, str(folder)],
+            members=[self._python, "-u", "-m", MEMBER, str(folder)],
+            processes=jobs.processes,
             setup=(*self._profile.setup, *setup_lines(workdir, jobs.code)),
             resource=resource,
             send=self.sbatch,

@@ -29,12 +29,18 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]  # submitit is not typ
         setup: Sequence[str],
         resource: Resource,
         send: Callable[[Sequence[str]], str],
+        members: Sequence[str] = (),
+        processes: int = 1,
     ) -> None:
         super().__init__(folder)
         self.worker = worker
+        self.members = members  # how one of several processes is started, where a run takes several
+        self.processes = processes
         self.resource = resource
         self.send = send
-        self.update_parameters(**parameters(resource), job_name=tag, setup=[DEAF, *map(guarded, setup)])
+        self.update_parameters(
+            **parameters(resource, processes), job_name=tag, setup=[DEAF, *map(guarded, setup)]
+        )
         self.parameters["map_count"] = elements
         self.update_parameters(
             additional_parameters={
@@ -52,7 +58,25 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]  # submitit is not typ
     @property
     def _submitit_command_str(self) -> str:
         # exec: the signal before the time limit goes to the shell's process, and only to that.
-        return f"exec {shlex.join(self.worker)}"
+        worker = f"exec {shlex.join(self.worker)}"
+        return worker if self.processes == 1 else f"{self._srun} &\n{worker}"
+
+    @property
+    def _srun(self) -> str:
+        """One task for every process, beside the worker, which calls them together; they leave when it does.
+
+        A task that ends must not end the others, and none reads what is meant for the shell.
+        """
+        tasks = [f"--ntasks={self.processes}", f"--ntasks-per-node={self.processes // self.resource.nodes}"]
+        apart = [
+            "--overlap",
+            "--mpi=none",
+            "--kill-on-bad-exit=0",
+            "--wait=0",
+            "--input=none",
+            "--unbuffered",
+        ]
+        return shlex.join(["srun", *tasks, *apart, *self.members])
 
     def _submit_command(self, command: str) -> str:
         """submitit writes a hidden draft, links to it by job id and waits 0.2 s; one file by one name is enough."""
@@ -67,7 +91,7 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]  # submitit is not typ
         return ["sbatch", f"--output={output}", *self.resource.sbatch, str(submission_file_path)]
 
 
-def parameters(resource: Resource) -> dict[str, object]:
+def parameters(resource: Resource, processes: int = 1) -> dict[str, object]:
     """A resource class in submitit's words; what it does not say is left to the cluster."""
     partition = resource.partition
     return {
@@ -77,6 +101,7 @@ def parameters(resource: Resource) -> dict[str, object]:
         "constraint": resource.constraint,
         "gres": resource.gres,
         "nodes": resource.nodes,
+        "ntasks_per_node": processes // resource.nodes if processes > 1 else None,
         "cpus_per_task": resource.cpus,
         "mem": f"{int(resource.memory_gb * 1024)}M" if resource.memory_gb else None,
         "time": resource.max_minutes,

@@ -74,11 +74,32 @@ def find(folder: Path) -> Path | None:
 
 
 def save_weights(file: Path, model: nn.Module) -> None:
-    safetensors.torch.save_model(model, str(file))
+    if (tensors := apart(model)) is not None:
+        safetensors.torch.save_file(tensors, file)
+    else:
+        safetensors.torch.save_model(model, str(file))
 
 
 def load_weights(file: Path, model: nn.Module) -> None:
-    safetensors.torch.load_model(model, str(file), device=str(next(model.parameters()).device))
+    if apart(model) is None:
+        safetensors.torch.load_model(model, str(file), device=str(next(model.parameters()).device))
+        return
+    own = model.state_dict()  # the same memory
+    for name, tensor in safetensors.torch.load_file(file).items():
+        own[name].copy_(tensor)
+
+
+def apart(model: nn.Module) -> dict[str, Tensor] | None:
+    """A model's tensors, each in memory of its own and once; None where they lie so already, which is usual.
+
+    DeepSpeed lays them one behind the other, and a file format that knows whole memories alone refuses that.
+    """
+    if all(each.untyped_storage().nbytes() == each.nbytes for each in model.parameters()):
+        return None
+    found: dict[tuple[int, int], tuple[str, Tensor]] = {}
+    for name, tensor in model.state_dict().items():
+        found.setdefault((tensor.data_ptr(), tensor.numel()), (name, tensor))
+    return {name: tensor.detach().clone().contiguous() for name, tensor in found.values()}
 
 
 def save_state(file: Path, state: dict[str, Any]) -> None:

@@ -5,37 +5,52 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import msgspec
 
 from sgonz import costs, events
-from sgonz.events import Event, RunEnded
+from sgonz.events import Event, MemoryShort, RunEnded
 from sgonz.plan.runs import Outcome
 from sgonz.rundir import RunDir
-from sgonz.train.told import CANCEL, SIGNALS
+from sgonz.train.meeting import Left
+from sgonz.train.seat import Seat
+from sgonz.train.told import AGAIN, CANCEL, SIGNALS
 
 
-def do_run(folder: str, attempt: int, header: str, event_file: str, orders: Connection) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What a run is done with."""
+
+    processes: int = 1
+    deepspeed: Mapping[str, Any] | None = None
+    place_file: Path | None = None  # where the processes meet, if there are several
+
+
+ONE_PROCESS = Engine()
+
+
+def do_run(
+    folder: str, attempt: int, header: str, event_file: str, orders: Connection, engine: Engine = ONE_PROCESS
+) -> None:
     """Do one run, with its output in its own log and its events in the job's file.
 
     Events are appended here, through a descriptor opened with O_APPEND and one write for each line, rather
     than sent to the worker: what a run has said is then on disk even if the worker is killed, and a worker
-    that hangs holds no run up.
+    that hangs holds no run up. Leaves with AGAIN where the run can go on at once.
     """
-    os.setpgid(0, 0)  # so that the run can be killed together with whatever it starts
-    shield()
-    run = RunDir(Path(folder))
-    log_to(run.log, header)
-    received: list[bytes] = []
-    threading.Thread(target=listen, args=(orders, received), daemon=True).start()
+    run, received = settle_in(folder, header, orders)
+    again = False
     with Path(event_file).open("ab", buffering=0) as stream:
 
         def emit(event: Event) -> None:
@@ -43,16 +58,77 @@ def do_run(folder: str, attempt: int, header: str, event_file: str, orders: Conn
 
         began = time.time()
         try:
-            # Imported here: the worker imports this module and has to stay without torch.
-            from sgonz.train.execute import execute
+            if engine.processes > 1:
+                ended, again = conducted(run, attempt, event_file, engine, emit, received)
+            else:
+                # Imported here: the worker imports this module and has to stay without torch.
+                from sgonz.train.execute import execute
 
-            ended = execute(run, attempt, emit, stop=lambda: bool(received), history=costs.read(run.workdir))
+                ended = execute(run, attempt, emit, stop=lambda: bool(received), history=costs.read(run.workdir),
+                                seat=Seat(deepspeed=engine.deepspeed))  # fmt: skip
         except BaseException as error:  # even SystemExit out of a library is this run's end, and is told
             traceback.print_exc()
             ended = died(run, attempt, error, began)
-        if ended.outcome is Outcome.PREEMPTED and CANCEL in received:
-            ended = msgspec.structs.replace(ended, outcome=Outcome.CANCELLED)
-        emit(ended)
+        emit(as_asked(ended, received))
+    if again:
+        sys.exit(AGAIN)
+
+
+def conducted(
+    run: RunDir, attempt: int, event_file: str, engine: Engine, emit: Callable[[Event], None],
+    received: Sequence[bytes],
+) -> tuple[RunEnded, bool]:  # fmt: skip
+    from sgonz.train.conductor import Score, conduct
+
+    assert engine.place_file is not None
+    score = Score(run=run, attempt=attempt, event_file=event_file, place_file=engine.place_file,
+                  processes=engine.processes, deepspeed=engine.deepspeed)  # fmt: skip
+    return conduct(score, emit, received)
+
+
+def do_share(
+    folder: str, attempt: int, event_file: str, orders: Connection, ends: Connection, seat: Seat,
+    listener: socket.socket | None,
+) -> None:  # fmt: skip
+    """Do one process's share of a run. The first process alone writes events; how it ended is told to the member."""
+    run, received = settle_in(folder, "", orders)
+    short: list[MemoryShort] = []
+    with Path(event_file).open("ab", buffering=0) as stream:
+
+        def emit(event: Event) -> None:
+            if isinstance(event, MemoryShort):
+                short.append(event)
+            elif seat.rank == 0:
+                events.append(stream, event)
+
+        began = time.time()
+        try:
+            from sgonz.train.execute import execute
+
+            ended = execute(run, attempt, emit, stop=lambda: bool(received), history=costs.read(run.workdir),
+                            seat=seat, listener=listener)  # fmt: skip
+        except BaseException as error:
+            traceback.print_exc()
+            ended = died(run, attempt, error, began)
+    left = Left(ended=as_asked(ended, received), short=short[-1] if short else None)
+    ends.send_bytes(msgspec.json.encode(left))
+
+
+def settle_in(folder: str, header: str, orders: Connection) -> tuple[RunDir, list[bytes]]:
+    """Make this process the run's: a group of its own, its log, deaf to signals; orders are noted as they come."""
+    os.setpgid(0, 0)  # so that the run can be killed together with whatever it starts
+    shield()
+    run = RunDir(Path(folder))
+    log_to(run.log, header)
+    received: list[bytes] = []
+    threading.Thread(target=listen, args=(orders, received), daemon=True).start()
+    return run, received
+
+
+def as_asked(ended: RunEnded, received: Sequence[bytes]) -> RunEnded:
+    if ended.outcome is Outcome.PREEMPTED and CANCEL in received:
+        return msgspec.structs.replace(ended, outcome=Outcome.CANCELLED)
+    return ended
 
 
 def shield() -> None:

@@ -16,9 +16,10 @@ from multiprocessing.context import ForkServerProcess
 from sgonz import events
 from sgonz.rundir import Claim, RunDir
 from sgonz.train import postmortem
-from sgonz.train.child import do_run
+from sgonz.train.child import Engine, do_run
 from sgonz.train.job import Job
-from sgonz.train.told import CANCEL, SIGNALS, STOP
+from sgonz.train.meeting import place_file
+from sgonz.train.told import AGAIN, CANCEL, SIGNALS, STOP
 
 GRACE_SECONDS = 30.0  # for a checkpoint, after a run was asked to stop
 LOOK_SECONDS = 2.0  # between looks for cancel marks; every look is a request to a shared disk
@@ -50,6 +51,11 @@ class Child:
         """Whether the process is gone; one that never came up is."""
         return self.process.pid is None or self.process.exitcode is not None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the run can be taken up again at once, in smaller parts."""
+        return self.asked is None and self.process.exitcode == AGAIN
+
 
 def begin(job: Job, run: RunDir, mine: Claim) -> Child:
     """Have a run started in a child of the fork server."""
@@ -58,19 +64,31 @@ def begin(job: Job, run: RunDir, mine: Claim) -> Child:
     header = f"=== attempt {mine.attempt}, {mine.tag} element {mine.element}, {mine.host}, {moment}\n"
     context = multiprocessing.get_context("forkserver")
     theirs, ours = context.Pipe(duplex=False)
+    engine = Engine(
+        processes=job.jobs.processes,
+        deepspeed=job.jobs.deepspeed,
+        place_file=place_file(job.folder, job.element),
+    )
     process = context.Process(
-        target=do_run, args=(str(run.root), mine.attempt, header, str(job.event_file), theirs)
+        target=do_run, args=(str(run.root), mine.attempt, header, str(job.event_file), theirs, engine)
     )
     # A server that died over it has left its reason in the job's output; the child has then left too.
     with theirs, contextlib.suppress(OSError, EOFError):
-        serve()
+        serve(preload(job))
         process.start()
     return Child(run=run, mine=mine, process=process, orders=ours, began=began, written=written, kills=kills)
 
 
-def serve() -> None:
+def preload(job: Job) -> list[str]:
+    """What the job's children need; those that call others together train nothing themselves."""
+    if job.jobs.processes > 1:
+        return ["sgonz.train.conductor"]
+    return PRELOAD + (["deepspeed"] if job.jobs.deepspeed is not None else [])
+
+
+def serve(modules: list[str]) -> None:
     """Start the fork server where it does not run, deaf to the signals that are meant for this process."""
-    forkserver.set_forkserver_preload(PRELOAD)
+    forkserver.set_forkserver_preload(modules)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     resource_tracker.ensure_running()  # unblocks two of them when it starts, hence first
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -126,10 +144,14 @@ def kill_all(children: Iterable[Child | None]) -> None:
 
 def kill(child: Child) -> None:
     """Kill a run's process and everything that it started."""
-    if child.process.pid is None:
+    kill_group(child.process)
+
+
+def kill_group(process: ForkServerProcess) -> None:
+    if process.pid is None:
         return
-    for end in (os.killpg, os.kill) if child.process.exitcode is None else (os.killpg,):
+    for end in (os.killpg, os.kill) if process.exitcode is None else (os.killpg,):
         try:
-            end(child.process.pid, signal.SIGKILL)
+            end(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             continue

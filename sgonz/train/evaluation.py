@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import torch
 
 from sgonz.train import batches
+from sgonz.train.crew import Crew
 from sgonz.train.memory import in_fitting_parts
 from sgonz.train.tasks.task import Batch, Task
 from sgonz.train.tokenise import Split
@@ -42,6 +45,7 @@ class Pass:
     order: batches.Order
     mean_of_batches: bool = False  # published: a short last batch weighs as much as a full one
     go_on: Callable[[], None] = always  # raises to leave in the middle
+    crew: Crew = field(default_factory=Crew)  # among whom the batches are dealt out
 
 
 @torch.no_grad()
@@ -61,9 +65,13 @@ def evaluate(
         found = task.predictions(outputs, batch, table)
         return task.gold_sum(outputs, batch).item(), batch.count, part, list(found)
 
-    for rows in batches.reading_batches(split.lengths, batch_size=going.batch_size, order=going.order):
+    every = batches.reading_batches(split.lengths, batch_size=going.batch_size, order=going.order)
+    mine = []
+    for number, rows, counts_here in going.crew.deal(every):
         going.go_on()
-        parts, micro_batch = in_fitting_parts(rows, micro_batch, read)
+        parts, micro_batch = in_fitting_parts(rows, micro_batch, read, repeat=going.crew.is_alone)
+        mine += [(number, parts)] if counts_here else []
+    for _, parts in sorted(chain(*going.crew.gathered(mine)), key=itemgetter(0)):
         for _, _, part, found in parts:
             for row, prediction in zip(part, found, strict=True):
                 predictions[row] = prediction

@@ -6,8 +6,10 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -21,6 +23,7 @@ from sgonz.plan.history import History, start
 from sgonz.plan.runs import Kind, Outcome
 from sgonz.rundir import RunDir, still_holds, write_atomic
 from sgonz.train.checkpoint import TakenOver
+from sgonz.train.crew import join, leave
 from sgonz.train.distill import distill
 from sgonz.train.evaluate import evaluate
 from sgonz.train.finetune import finetune
@@ -29,6 +32,7 @@ from sgonz.train.measuring import benchmark
 from sgonz.train.memory import out_of_memory
 from sgonz.train.report import device_name
 from sgonz.train.running import Running
+from sgonz.train.seat import ALONE, Seat
 
 KINDS: Mapping[Kind, Callable[[Running], RunEnded]] = {
     Kind.FINETUNE: finetune,
@@ -38,6 +42,7 @@ KINDS: Mapping[Kind, Callable[[Running], RunEnded]] = {
     Kind.BENCHMARK: benchmark,
     Kind.NOOP: Running.ended,
 }
+TRAINING = (Kind.FINETUNE, Kind.DISTILL)  # by several processes together, where there are several
 PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -52,35 +57,44 @@ def execute(
     *,
     stop: Callable[[], bool] = never,
     history: History | None = None,
+    seat: Seat = ALONE,
+    listener: socket.socket | None = None,
 ) -> RunEnded:
     """Do a run, or the rest of it, and return how that ended; a result is on disk before this returns.
 
     `stop` is asked between steps; once it is true the run writes a checkpoint and ends as PREEMPTED. Errors
     become an end too, with their traceback on stderr. `history` says what earlier runs of this shape fitted.
+    One of several processes is told its `seat`, and the first one where it listens; only that one writes.
     """
     spec = run.read_spec()
     if result := run.read_result():
         shutil.rmtree(run.checkpoint, ignore_errors=True)  # of an attempt that was killed right after it
         return msgspec.structs.replace(result, attempt=attempt, adopted=True)
-    device = settle(spec.threads)
+    device = settle(spec.threads, seat.local_rank)
     micro_batch, recompute = start(history or History(), spec, device_name())
     running = Running(run=run, spec=spec, attempt=attempt, emit=emit, stop=stop, device=device,
                       micro_batch=micro_batch, recompute=recompute)  # fmt: skip
     try:
         if spec.kind not in KINDS:
             raise RunError(f"runs of kind {spec.kind} cannot be done here")
+        if spec.kind in TRAINING:
+            running = replace(running, seat=seat, crew=join(seat, device, listener))
+        elif seat.rank > 0:  # what does not train is done by one process
+            return running.ended()
         result = KINDS[spec.kind](running)
-        if result.outcome is Outcome.COMPLETED:
+        if result.outcome is Outcome.COMPLETED and running.crew.leads:
             hand_over(running, result)
     except TakenOver as error:
         return running.ended(Outcome.PREEMPTED, error=str(error))
     except (Exception, KeyboardInterrupt) as error:
         traceback.print_exc()
         return running.ended(outcome_of(error), error=one_line(error), signature=signature(error))
+    finally:
+        leave()
     return result
 
 
-def settle(threads: int) -> torch.device:
+def settle(threads: int, gpu: int = 0) -> torch.device:
     """Prepare the process: threads as the run says, the same numbers every time, no noise on stderr."""
     torch.set_num_threads(threads)
     with contextlib.suppress(RuntimeError):  # refused once work has begun, which a fresh child has not
@@ -93,7 +107,11 @@ def settle(threads: int) -> torch.device:
     datasets.disable_progress_bars()
     datasets.disable_caching()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if gpu and device.type == "cuda":
+        device = torch.device("cuda", gpu)
+        torch.cuda.set_device(device)
     torch.use_deterministic_algorithms(device.type == "cpu")  # several GPU kernels have no such form
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and nobody reads it
     return device
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from sgonz.train.checkpoint import Position
 from sgonz.train.evaluation import Evaluation, Pass, always, evaluate
 from sgonz.train.report import Reporter, device_name
 from sgonz.train.running import Running, Stopped
+from sgonz.train.seat import Seat
 from sgonz.train.step import Machine, Teach
 from sgonz.train.stopping import EarlyStopping
 from sgonz.train.tasks.task import Task
@@ -56,23 +58,13 @@ def train(training: Training) -> RunEnded:
     if not len(rows):
         raise RunError("the training split has no row to learn from")
     per_epoch = batches.steps_per_epoch(len(rows), settings.batch_size)
-    machine = machine_of(training, arithmetic, steps=settings.epochs * per_epoch)
-    stopping = early_stopping(spec)
-    at = Position(
-        micro_batch=min(running.micro_batch or settings.batch_size, settings.batch_size),
-        recompute=running.recompute,
-        loss_sum=zero(running.device),
-    )
-    if saved := checkpoint.find(last(training)):
-        stopping, at = resume(machine, saved)
-    at.micro_batch, at.recompute = memory.smaller(running.run, at.micro_batch, at.recompute)
-    if at.recompute:
-        memory.recompute_activations(machine.bare_model)
+    parameters = sum(parameter.numel() for parameter in training.model.parameters())
+    machine, stopping, at = set_up(training, arithmetic, steps=settings.epochs * per_epoch)
     running.emit(
         RunReady(
             time=time.time(), run_id=spec.run_id, attempt=running.attempt, device=device_name(),
             precision=arithmetic, epoch=at.epoch, steps=settings.epochs * per_epoch, rows=len(rows),
-            micro_batch=at.micro_batch, parameters=sum(p.numel() for p in machine.bare_model.parameters()),
+            micro_batch=at.micro_batch, parameters=parameters,
         )
     )  # fmt: skip
     report = Reporter(running.emit, spec.run_id, running.attempt, epochs=settings.epochs, per_epoch=per_epoch)
@@ -85,7 +77,7 @@ def train(training: Training) -> RunEnded:
             )  # fmt: skip
             while at.step < per_epoch:
                 running.go_on()
-                if report.checkpoint_due():
+                if running.crew.any(report.checkpoint_due()):
                     save_last(training, machine, stopping, at, report)
                 if validation_due(settings.eval_every_steps, at, report):
                     validate(training, machine, stopping, at, report)
@@ -105,16 +97,53 @@ def train(training: Training) -> RunEnded:
         return running.ended(Outcome.PREEMPTED, epochs_done=at.epoch)
     except Exception as error:
         if memory.out_of_memory(error):
-            memory.leave_smaller(running.run, at.micro_batch, at.recompute)
+            left = memory.leave_smaller(running.run, at.micro_batch, at.recompute)
+            if left and not machine.can_repeat:
+                at.micro_batch, at.recompute = left
+                report.shrunk(at)
         raise
     return finish(training, machine, at, arithmetic, report)
+
+
+def set_up(
+    training: Training, arithmetic: precision.Resolved, *, steps: int
+) -> tuple[Machine, EarlyStopping, Position]:
+    """The machine, and where it begins: anew, or where a checkpoint was written."""
+    running, settings = training.running, training.running.spec.settings
+    machine, stopping = machine_of(training, arithmetic, steps=steps), early_stopping(running.spec)
+    share = -(-settings.batch_size // running.crew.world)
+    at = Position(
+        micro_batch=min(running.micro_batch or share, share), recompute=running.recompute,
+        loss_sum=zero(running.device),
+    )  # fmt: skip
+    state: dict[str, Any] = {}
+    if saved := running.crew.first(checkpoint.find(last(training))):
+        checkpoint.load_weights(saved / checkpoint.WEIGHTS, machine.bare_model)
+        state = checkpoint.load_state(saved / checkpoint.STATE)
+        stopping, at = EarlyStopping.from_state(state["stopping"]), Position(**state["position"])
+        at.loss_sum = at.loss_sum.to(running.device)
+    at.micro_batch, at.recompute = memory.smaller(running.run, min(at.micro_batch, share), at.recompute)
+    at.micro_batch, at.recompute = running.crew.first((at.micro_batch, at.recompute))
+    if at.recompute:
+        memory.recompute_activations(machine.bare_model)
+    if running.seat.deepspeed is not None:
+        machine = zero_machine(machine, running.seat, at.micro_batch)  # takes the weights as they are now
+    if state:
+        restore(machine, state)
+    return machine, stopping, at
+
+
+def zero_machine(machine: Machine, seat: Seat, micro_batch: int) -> Machine:
+    from sgonz.train.zero import build  # DeepSpeed is an extra, and slow to import
+
+    return build(machine, seat, micro_batch)
 
 
 def machine_of(training: Training, arithmetic: precision.Resolved, *, steps: int) -> Machine:
     """Model and optimizer on the run's device."""
     return step.build(
         training.running.spec, accelerator(arithmetic, training.running.device), training.model,
-        training.task, training.train, training.teach, steps,
+        training.task, training.train, training.teach, steps, training.running.crew,
     )  # fmt: skip
 
 
@@ -158,8 +187,8 @@ def validate(
         best = checkpoint.Best(
             epoch=at.epoch + 1, step=report.steps_done(at), loss=found.loss, scores=found.scores
         )
-        checkpoint.put(running.run, running.attempt, running.run.checkpoint / "best",
-                       lambda folder: checkpoint.save_best(folder, machine.bare_model, best))  # fmt: skip
+        put(training, machine, running.run.checkpoint / "best",
+            lambda folder: checkpoint.save_best(folder, machine.bare_model, best))  # fmt: skip
         at.epoch_best = value
     at.scored_step = at.step
     if epoch_ends:
@@ -177,7 +206,7 @@ def score(
     spec = training.running.spec
     machine.model.eval()
     going = Pass(batch_size=spec.settings.batch_size, order=batches.order_of(spec.switches), go_on=go_on,
-                 mean_of_batches=spec.switches.get("validation_mean") == "batches")  # fmt: skip
+                 mean_of_batches=spec.switches.get("validation_mean") == "batches", crew=machine.crew)  # fmt: skip
     return evaluate(training.task, machine.forward, training.validation, going, micro_batch=micro_batch)
 
 
@@ -198,13 +227,20 @@ def last(training: Training) -> Path:
     return training.running.run.checkpoint / "last"
 
 
+def put(training: Training, machine: Machine, folder: Path, fill: Callable[[Path], None]) -> None:
+    """Have the leading process write a folder, with the weights whole."""
+    with machine.whole():
+        if machine.crew.leads:
+            checkpoint.put(training.running.run, training.running.attempt, folder, fill)
+
+
 def save_last(
     training: Training, machine: Machine, stopping: EarlyStopping, at: Position, report: Reporter
 ) -> None:
     """Write all that going on needs."""
     scaler = machine.accelerator.scaler
     state = {
-        "optimizer": machine.optimizer.state_dict(),
+        "optimizer": machine.optimizer_state(),
         "scheduler": machine.scheduler.state_dict(),
         "scaler": scaler.state_dict() if scaler else None,
         "stopping": stopping.state(),
@@ -215,21 +251,16 @@ def save_last(
         checkpoint.save_weights(folder / checkpoint.WEIGHTS, machine.bare_model)
         checkpoint.save_state(folder / checkpoint.STATE, state)
 
-    checkpoint.put(training.running.run, training.running.attempt, last(training), fill)
+    put(training, machine, last(training), fill)
     report.checkpointed()
 
 
-def resume(machine: Machine, saved: Path) -> tuple[EarlyStopping, Position]:
-    """Take up where a checkpoint was written."""
-    checkpoint.load_weights(saved / checkpoint.WEIGHTS, machine.bare_model)
-    state = checkpoint.load_state(saved / checkpoint.STATE)
-    machine.optimizer.load_state_dict(state["optimizer"])
+def restore(machine: Machine, state: Mapping[str, Any]) -> None:
+    """Take up optimizer, schedule and loss scaling where a checkpoint was written."""
+    machine.load_optimizer_state(state["optimizer"])
     machine.scheduler.load_state_dict(state["scheduler"])
     if machine.accelerator.scaler and state["scaler"]:
         machine.accelerator.scaler.load_state_dict(state["scaler"])
-    at = Position(**state["position"])
-    at.loss_sum = at.loss_sum.to(machine.accelerator.device)
-    return EarlyStopping.from_state(state["stopping"]), at
 
 
 def finish(
@@ -237,21 +268,28 @@ def finish(
 ) -> RunEnded:
     """Reload the best checkpoint on this device, score it again, and hand it over."""
     running = training.running
-    folder = checkpoint.find(running.run.checkpoint / "best")
+    folder = running.crew.first(
+        checkpoint.find(running.run.checkpoint / "best")
+    )  # once the leader has written it
     if folder is None:
         raise RunError(f"no validation in {at.epoch} epochs gave a finite {running.spec.criterion}",
                        hint="The learning rate is probably too high for this model.")  # fmt: skip
     best = checkpoint.load_best(folder)
-    checkpoint.load_weights(folder / checkpoint.WEIGHTS, machine.bare_model)
+    with machine.whole(change=True):
+        checkpoint.load_weights(folder / checkpoint.WEIGHTS, machine.bare_model)
     found = score(training, machine, at.micro_batch)
     if not math.isclose(found.loss, best.loss, rel_tol=SAME_LOSS, abs_tol=SAME_LOSS):
         raise RunError(f"the best checkpoint has loss {found.loss} after reloading, {best.loss} before",
                        hint="The checkpoint on disk is not the model that was scored.")  # fmt: skip
-    checkpoint.put(running.run, running.attempt, running.run.output / "model",
-                   lambda folder: models.save(folder, machine.bare_model, training.tokenizer))  # fmt: skip
+    put(training, machine, running.run.output / "model",
+        lambda folder: models.save(folder, machine.bare_model, training.tokenizer))  # fmt: skip
     notes = training.notes | {"precision": arithmetic, "best_step": best.step, "micro_batch": at.micro_batch}
     if at.recompute:
         notes["recompute"] = 1
+    if running.seat.world > 1:
+        notes["processes"] = running.seat.world
+    if running.seat.deepspeed is not None:
+        notes["engine"] = "deepspeed"
     return running.ended(
         epochs_done=at.epoch, best_epoch=best.epoch, validation_loss=found.loss, validation=found.scores,
         flags=found.flags, notes=notes, device=device_name(), seconds_per_step=report.seconds_per_step,

@@ -37,17 +37,18 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def in_fitting_parts(
-    rows: np.ndarray, micro_batch: int, work: Callable[[np.ndarray], Found]
+    rows: np.ndarray, micro_batch: int, work: Callable[[np.ndarray], Found], *, repeat: bool = True
 ) -> tuple[list[Found], int]:
     """What `work` makes of the rows in micro-batches, and the size of those that fitted.
 
-    Where memory runs out all of them are done again at half the size; raises what a single row raises.
+    Where memory runs out all of them are done again at half the size; raises what a single row raises, and
+    anything where others would be left waiting (`repeat` false).
     """
     while True:
         try:
             return [work(part) for part in batches.micro_batches(rows, micro_batch)], micro_batch
         except Exception as error:
-            if micro_batch == 1 or not out_of_memory(error):
+            if not repeat or micro_batch == 1 or not out_of_memory(error):
                 raise
         micro_batch = half(micro_batch, len(rows))  # outside of the handler, which keeps tensors alive
         give_back()
@@ -69,10 +70,16 @@ def recompute_activations(model: nn.Module) -> None:
                 layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
 
 
-def leave_smaller(run: RunDir, micro_batch: int, recompute: bool) -> None:
-    """After an attempt that memory ended where no step can be made again: how the next one is to begin."""
+def leave_smaller(run: RunDir, micro_batch: int, recompute: bool) -> tuple[int, bool] | None:
+    """After an attempt that memory ended where no step can be made again: how the next one is to begin.
+
+    None where nothing smaller is left.
+    """
+    if micro_batch == 1 and recompute:
+        return None
     smaller = (half(micro_batch, micro_batch), recompute) if micro_batch > 1 else (1, True)
     write_atomic(run.checkpoint / SMALLER, msgspec.json.encode(smaller))
+    return smaller
 
 
 def smaller(run: RunDir, micro_batch: int, recompute: bool) -> tuple[int, bool]:

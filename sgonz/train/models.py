@@ -25,6 +25,7 @@ from transformers.utils import cached_file
 
 from sgonz.errors import ModelError
 from sgonz.plan.runs import Model, Task
+from sgonz.train.checkpoint import apart
 
 AUTO_CLASSES = {
     "classification": AutoModelForSequenceClassification,
@@ -91,7 +92,7 @@ def load_saved(folder: Path, task: Task) -> PreTrainedModel:
 
 def save(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write weights, config and tokenizer in the published format."""
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=apart(model))
     tokenizer.save_pretrained(folder)
 
 

@@ -12,6 +12,8 @@ import torch
 from sgonz.events import Event, RunEnded
 from sgonz.plan.runs import Outcome, RunSpec
 from sgonz.rundir import RunDir
+from sgonz.train.crew import Crew
+from sgonz.train.seat import ALONE, Seat
 
 
 class Stopped(Exception):
@@ -30,11 +32,13 @@ class Running:
     device: torch.device
     micro_batch: int | None = None  # what is known to fit the device; None to try the whole batch first
     recompute: bool = False  # activations do not fit either, and are known not to
+    seat: Seat = ALONE
+    crew: Crew = field(default_factory=Crew)  # who else does this run
     began: float = field(default_factory=time.monotonic)
 
     def go_on(self) -> None:
         """Raise Stopped once the worker has been told to go."""
-        if self.stop():
+        if self.crew.any(self.stop()):
             raise Stopped
 
     def ended(self, outcome: Outcome = Outcome.COMPLETED, **result: Any) -> RunEnded:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from sgonz.plan.runs import RunSpec
 from sgonz.train import batches
+from sgonz.train.crew import Crew
 from sgonz.train.memory import give_back, half, out_of_memory, recompute_activations
 from sgonz.train.seeds import derived
 from sgonz.train.tasks.task import Batch, Task
@@ -51,10 +53,22 @@ class Machine:
     task: Task
     train: Split
     teach: Teach | None
+    crew: Crew
+
+    @property
+    def device(self) -> torch.device:
+        return self.accelerator.device
 
     @property
     def bare_model(self) -> PreTrainedModel:
         return self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+
+    @property
+    def clipping(self) -> float:
+        """The norm that gradients are clipped to; 0 for none."""
+        if self.spec.switches.get("distill_clipping") == "none":
+            return 0.0
+        return max(self.spec.settings.max_grad_norm, 0.0)
 
     def taught(self, batch: Batch) -> int:
         """What the teacher's loss is divided by: rows, for mse every allowed entry."""
@@ -62,8 +76,41 @@ class Machine:
 
     def forward(self, batch: Batch) -> tuple[Batch, Any]:
         """The batch on the device and what the model says of it, in float32."""
-        batch = batch.to(self.accelerator.device)
+        batch = batch.to(self.device)
         return batch, self.model(**batch.inputs)
+
+    def backward(self, loss: Tensor) -> None:
+        """Add to the gradients."""
+        self.accelerator.backward(loss)
+
+    def update(self) -> None:
+        """Make the step that the gradients of all processes together say, and forget them."""
+        parameters = list(self.model.parameters())
+        self.crew.add_up([parameter.grad for parameter in parameters if parameter.grad is not None])
+        if self.clipping:
+            self.accelerator.clip_grad_norm_(parameters, self.clipping)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.discard()
+
+    @property
+    def can_repeat(self) -> bool:
+        """Whether gradients can be thrown away and made again here, without asking anybody."""
+        return self.crew.is_alone
+
+    def discard(self) -> None:
+        """Forget the gradients."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def whole(self, *, change: bool = False) -> contextlib.AbstractContextManager[None]:
+        """While it lasts the weights are whole in every process; changes count where that was said."""
+        return contextlib.nullcontext()
+
+    def optimizer_state(self) -> dict[str, Any]:
+        return self.optimizer.state_dict()
+
+    def load_optimizer_state(self, state: Mapping[str, Any]) -> None:
+        self.optimizer.load_state_dict(dict(state))
 
 
 def build(
@@ -74,6 +121,7 @@ def build(
     train: Split,
     teach: Teach | None,
     steps: int,
+    crew: Crew,
 ) -> Machine:
     """AdamW with linear decay to zero at the last planned step, on the accelerator's device."""
     settings = spec.settings
@@ -84,7 +132,7 @@ def build(
     scheduler = get_linear_schedule_with_warmup(optimizer, round(settings.warmup_ratio * steps), steps)
     model, optimizer = accelerator.prepare(model, optimizer)
     return Machine(spec=spec, accelerator=accelerator, model=model, optimizer=optimizer, scheduler=scheduler,
-                   task=task, train=train, teach=teach)  # fmt: skip
+                   task=task, train=train, teach=teach, crew=crew)  # fmt: skip
 
 
 def decay_groups(model: nn.Module, decay: float, *, everywhere: bool) -> list[dict[str, Any]]:
@@ -104,27 +152,30 @@ def take(machine: Machine, rows: np.ndarray, number: int, fit: Fit) -> tuple[Ten
     """
     machine.model.train()
     loss, fit = fitting(machine, rows, number, fit)
-    clipping = machine.spec.settings.max_grad_norm
-    if clipping > 0 and machine.spec.switches.get("distill_clipping") != "none":
-        machine.accelerator.clip_grad_norm_(machine.model.parameters(), clipping)
-    machine.optimizer.step()
-    machine.scheduler.step()
-    machine.optimizer.zero_grad(set_to_none=True)
+    machine.update()
     return loss, fit
 
 
 def fitting(machine: Machine, rows: np.ndarray, number: int, fit: Fit) -> tuple[Tensor, Fit]:
-    """The step's gradients; where they run out of memory, once more with the next smaller fit."""
+    """The step's gradients; where they run out of memory, once more with the next smaller fit.
+
+    One of several processes cannot make a step again alone: there the attempt ends.
+    """
+    others = () if machine.crew.leads else (machine.crew.rank,)
     while True:
-        torch.manual_seed(derived(machine.spec.seed, "dropout", number))  # whatever happened before this step
+        torch.manual_seed(
+            derived(machine.spec.seed, "dropout", number, *others)
+        )  # whatever happened before this step
         try:
             return gradients(machine, rows, fit.micro_batch), fit
         except Exception as error:
-            if not out_of_memory(error) or (smaller := next_fit(machine, fit, len(rows))) is None:
+            if not out_of_memory(error) or not machine.can_repeat:
+                raise
+            if (smaller := next_fit(machine, fit, len(rows))) is None:
                 raise
         # Outside of the handler, which would keep the failed step's tensors alive.
         fit = smaller
-        machine.optimizer.zero_grad(set_to_none=True)
+        machine.discard()
         give_back()
         print(f"out of memory at step {number}: now {fit}", file=sys.stderr)
 
@@ -141,17 +192,30 @@ def next_fit(machine: Machine, fit: Fit, rows: int) -> Fit | None:
 
 def gradients(machine: Machine, rows: np.ndarray, micro_batch: int) -> Tensor:
     """Add up the gradients of one step's micro-batches: the mean over the rows of all of them together."""
-    parts = [prepared(machine, part) for part in batches.micro_batches(rows, micro_batch)]
-    whole = (sum(part.count for part in parts), sum(machine.taught(part) for part in parts))
-    total = torch.zeros((), device=machine.accelerator.device)
+    share = machine.crew.share(rows)
+    parts = [prepared(machine, part) for part in batches.micro_batches(share, micro_batch)]
+    counts = machine.crew.totals(
+        sum(part.count for part in parts), sum(machine.taught(part) for part in parts), len(parts)
+    )
+    whole = (round(counts[0]), round(counts[1]))
+    total = torch.zeros((), device=machine.device)
     for part in parts:
         if machine.spec.switches.get("accumulation") == "micro_means":
-            loss = loss_of(machine, part, part.count, machine.taught(part)) / len(parts)
+            loss = loss_of(machine, part, part.count, machine.taught(part)) / counts[2]
         else:
             loss = loss_of(machine, part, *whole)
-        machine.accelerator.backward(loss)
+        machine.backward(loss)
         total += loss.detach()
+    for _ in range(len(parts), rounds(machine, len(rows), micro_batch)):  # in step with those that have more
+        machine.backward(0.0 * loss_of(machine, prepared(machine, rows[:1]), 1, 1))
+    machine.crew.add_up([total])
     return total
+
+
+def rounds(machine: Machine, rows: int, micro_batch: int) -> int:
+    """How many micro-batches the process with the most rows makes of a step."""
+    share = -(-rows // machine.crew.world)
+    return -(-share // micro_batch)
 
 
 def prepared(machine: Machine, rows: np.ndarray) -> Batch:

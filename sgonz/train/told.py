@@ -9,6 +9,7 @@ from types import FrameType
 
 STOP = b"stop"  # the worker was told to go: write a checkpoint and leave
 CANCEL = b"cancel"  # a person does not want this run any more
+AGAIN = 75  # exit status of a run that can go on at once, in smaller parts
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # that ask a worker to go
 
 

@@ -94,7 +94,7 @@ def work(folder: Path, element: int, restart: int | None = None) -> None:
         raise SpecError(
             f"{folder}: there is no element {element}", hint=f"It has {len(jobs.elements)}, from 0."
         )
-    os.environ |= QUIET | dict.fromkeys(THREADS, str(jobs.threads))
+    quieten(jobs.threads)
     restart, event_file = begin_events(folder, element, restart)
     with event_file.open("ab", buffering=0) as stream:
         job = Job(folder=folder, jobs=jobs, element=element, restart=restart, event_file=event_file,
@@ -108,6 +108,11 @@ def work(folder: Path, element: int, restart: int | None = None) -> None:
         left_out = sum(do_list(job, element) for element in lists(job))
         done = f"done, {left_out} left out" if left_out else "done"
         job.emit(JobEnded(time=time.time(), reason=told.reason or done))
+
+
+def quieten(threads: int) -> None:
+    """What libraries read when they are loaded: threads as the runs say, and no noise."""
+    os.environ |= QUIET | dict.fromkeys(THREADS, str(threads))
 
 
 def lists(job: Job) -> Iterator[Element]:
@@ -145,7 +150,9 @@ def do_list(job: Job, given: Element) -> int:
             while at_work := [child for child in unfinished.values() if child is not None]:
                 for child in children.attend(job, at_work):
                     children.finish(job, child)
-                    del unfinished[child.run.root.name]
+                    unfinished[child.run.root.name] = None
+                    if not child.goes_on:
+                        del unfinished[child.run.root.name]
                 left_out += fill(job, unfinished, specs)
         finally:  # an error of the worker itself ends its runs too
             children.kill_all(unfinished.values())

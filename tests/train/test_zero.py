@@ -1,0 +1,124 @@
+"""Runs on two processes, with DeepSpeed and without, end where one process does, and their checkpoints are the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from bench import Bench
+from safetensors.torch import load_file
+
+from sgonz import events
+from sgonz.events import EpochEnded, Event, RunEnded
+from sgonz.plan.runs import Kind, Outcome
+from sgonz.resources import shipped
+from sgonz.rundir import RunDir
+from sgonz.train import checkpoint
+from sgonz.train.execute import execute, never
+from sgonz.train.seat import Seat
+
+LIGHT = {"epochs": 2, "learning_rate": 1e-4}
+ENGINES = ["plain", "zero2", "zero2_offload", "zero3"]
+
+
+def configuration(name: str) -> dict[str, Any] | None:
+    if name == "plain":
+        return None
+    return json.loads((shipped("cluster_configs") / "deepspeed" / f"{name}.json").read_text())
+
+
+def together(
+    run: RunDir, name: str, *, world: int = 2, attempt: int = 1, stop: Callable[[], bool] = never
+) -> tuple[list[RunEnded], list[Event]]:
+    """Do a run on several processes of this machine; how each of them ended, and what the first one told."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    place = {"port": listener.getsockname()[1], "world": world, "deepspeed": configuration(name)}
+    told = run.root / f"told-{attempt}.jsonl"
+    children = []
+    for rank in range(world):
+        if not (pid := os.fork()):
+            try:
+                warnings.simplefilter("ignore")  # of libraries among themselves
+                with told.open("ab", buffering=0) as stream:
+
+                    def emit(event: Event, stream: Any = stream, rank: int = rank) -> None:
+                        if rank == 0:
+                            events.append(stream, event)
+
+                    ended = execute(run, attempt, emit, stop=stop, seat=Seat(rank=rank, local_rank=rank, **place),
+                                    listener=listener if rank == 0 and world > 1 else None)  # fmt: skip
+                (run.root / f"ended-{rank}.json").write_bytes(msgspec.json.encode(ended))
+            finally:
+                os._exit(0)
+        children.append(pid)
+    listener.close()
+    for pid in children:
+        os.waitpid(pid, 0)
+    ends = [
+        msgspec.json.decode((run.root / f"ended-{rank}.json").read_bytes(), type=RunEnded)
+        for rank in range(world)
+    ]
+    return ends, [event for event, _ in events.read(told, 0) if event is not None]
+
+
+def losses(found: list[Event]) -> list[float | None]:
+    return [event.validation_loss for event in found if isinstance(event, EpochEnded)]
+
+
+def weights(run: RunDir) -> dict[str, torch.Tensor]:
+    return load_file(run.output / "model" / "model.safetensors")
+
+
+def after(steps: int) -> Callable[[], bool]:
+    asked = iter(range(steps))
+    return lambda: next(asked, None) is None
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("dataset", ["tagging"])
+def test_two_processes_end_where_one_does(bench: Bench, name: str, dataset: str) -> None:
+    alone = bench.run("alone", Kind.FINETUNE, dataset, "albert", settings=LIGHT)  # has no dropout
+    bench.do(alone)
+    run = bench.run("together", Kind.FINETUNE, dataset, "albert", settings=LIGHT)
+    ends, found = together(run, name)
+    assert [end.outcome for end in ends] == [Outcome.COMPLETED] * 2, ends
+    assert ends[0].notes["processes"] == 2
+    assert losses(found) == pytest.approx(losses(bench.events), rel=3e-3)
+    assert weights(run).keys() == weights(alone).keys()
+    exam = bench.run("exam", Kind.EVALUATE, dataset, "albert", needs={"model": "together"})
+    assert bench.do(exam).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_checkpoint_holds_whole_states_that_any_engine_takes_up(bench: Bench, name: str) -> None:
+    run = bench.run("run", Kind.FINETUNE, "text", "albert", settings=LIGHT)
+    assert bench.do(run, stop=after(7)).outcome is Outcome.PREEMPTED
+    saved = run.checkpoint / "last"
+    state, kept = checkpoint.load_state(saved / checkpoint.STATE), load_file(saved / checkpoint.WEIGHTS)
+    ends, _ = together(run, name, attempt=2, stop=after(0))
+    assert [end.outcome for end in ends] == [Outcome.PREEMPTED] * 2, ends
+    again = checkpoint.load_state(saved / checkpoint.STATE)
+    assert again["optimizer"]["state"].keys() >= state["optimizer"]["state"].keys()
+    for number, moments in state["optimizer"]["state"].items():
+        for moment, tensor in moments.items():
+            torch.testing.assert_close(again["optimizer"]["state"][number][moment], tensor, rtol=0, atol=0)
+    for name_, tensor in load_file(saved / checkpoint.WEIGHTS).items():
+        torch.testing.assert_close(tensor, kept[name_], rtol=0, atol=0)
+    assert bench.do(run, attempt=3).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize("name", ["zero2"])
+def test_one_process_under_deepspeed_is_one_process(bench: Bench, name: str) -> None:
+    alone = bench.run("alone", Kind.FINETUNE, "text", "albert", settings=LIGHT)
+    bench.do(alone)
+    run = bench.run("run", Kind.FINETUNE, "text", "albert", settings=LIGHT)
+    ends, found = together(run, name, world=1)
+    assert ends[0].outcome is Outcome.COMPLETED, ends
+    assert losses(found) == pytest.approx(losses(bench.events), rel=3e-3)
