@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 import msgspec
 
 from sgonz import failing as found_failing
@@ -10,6 +11,7 @@ from sgonz.commands.looking import chosen
 from sgonz.commands.planning import show
 from sgonz.coordinator import closing
 from sgonz.opening import reopen
+from sgonz.plan.remedy import FailureGroup
 from sgonz.planned import workdir_of
 
 COLUMNS = ("signature", "runs", "unsolved", "attempts", "gpu_hours", "example", "error", "remedy")
@@ -28,4 +30,21 @@ def failures(
     if not found and output == "table":
         options.say("no attempt of these runs has failed")
         return
-    show(found, output, COLUMNS)
+    if output == "table":
+        for group in groups:
+            click.echo(_paragraph(group))
+    else:
+        show(found, output, COLUMNS)
+
+
+def _paragraph(group: FailureGroup) -> str:
+    """A group as people read it: a table would cut what is worth reading."""
+    where = ", ".join((*group.kinds, *group.models, *group.datasets))
+    return (
+        f"{group.signature}\n  {_counted(group.runs, 'run')} ({group.unsolved} without a result to this day), {_counted(group.attempts, 'attempt')}, "
+        f"{group.gpu_hours:.3g} GPU-hours lost; {where}\n  for example {group.example}: {group.error}\n  what helps: {group.remedy}\n"
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

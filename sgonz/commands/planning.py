@@ -15,6 +15,7 @@ from sgonz.plan.estimate import first_guess
 from sgonz.plan.expand import count_runs
 from sgonz.plan.ids import difference
 from sgonz.plan.runs import Kind, RunSpec
+from sgonz.plan.spec import Sweep
 from sgonz.plan.state import RunRow
 from sgonz.planned import Planned, plan_sweep, read_sweep, workdir_of
 from sgonz.rundir import Workdir
@@ -59,12 +60,22 @@ def plan_answer(planned: Planned, folder: Workdir) -> dict[str, Any]:
         "models": list(sweep.finetune.models),
         "students": list(sweep.distill.models) if sweep.distill else [],
         "predicted_hours": round(seconds / 3600, 2),
+        "budget_gpu_hours": sweep.budget.gpu_hours if sweep.budget else None,
         "estimated_by": "model size and text on an A100, fine-tuning only; no run has been measured yet",
         "matrix": [
             {"dataset": dataset, "model": model, "runs": size} for (dataset, model), size in cells.items()
         ],
-        "warnings": [*planned.resolution.missing, *_unmeasured(planned)],
+        "warnings": [*planned.resolution.missing, *_unmeasured(planned), *_too_much(sweep, seconds / 3600)],
     }
+
+
+def _too_much(sweep: Sweep, hours: float) -> list[str]:
+    if sweep.budget is None or hours <= sweep.budget.gpu_hours:
+        return []
+    return [
+        f"budget: about {hours:.0f} GPU-hours of fine-tuning alone, and {sweep.budget.gpu_hours:g} may be used; "
+        "what does not fit is not sent"
+    ]
 
 
 def _unmeasured(planned: Planned) -> list[str]:

@@ -79,7 +79,7 @@ def remedy(signature: str, error: str | None, outcome: str, example: str) -> str
     """What a person can do about it."""
     said = f"{signature} {error or ''} {outcome}"
     advice = next((advice for words, advice in REMEDIES if any(word in said for word in words)), OTHERWISE)
-    quoted = f"'{signature.replace(chr(39), '?')}'"
+    quoted = f"'{signature.partition(':')[0].replace(chr(39), '?')}'"  # its beginning is enough
     return advice.format(signature=quoted, example=example)
 
 

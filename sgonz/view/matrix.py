@@ -23,6 +23,8 @@ def plan_screen(plan: Mapping[str, Any], width: int) -> RenderableType:
     if plan["students"]:
         parts.append(whole(f"students: {', '.join(map(printable, plan['students']))}"))
     parts.append(whole(f"predicted: {hours(plan['predicted_hours'])} ({plan['estimated_by']})"))
+    if plan.get("budget_gpu_hours"):
+        parts.append(whole(f"budget: {plan['budget_gpu_hours']:g} GPU-hours"))
     parts += [whole(f"warning: {warning}", "yellow") for warning in plan["warnings"]]
     return Group(*parts)
 
