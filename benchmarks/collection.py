@@ -1,10 +1,11 @@
 """How many events a second one collector takes in, beside other ways to keep what many workers report.
 
-    python benchmarks/collection.py [--postgres URL] [--seconds 10]
+    python benchmarks/collection.py [--postgres URL] [--seconds 10] [--reports 10000]
 
 64 workers' files with events as a training run writes them (of ten: seven of progress, two of an epoch with four
-scores, one start or end). Beside it: one INSERT, committed, per event into the same kind of database; and Optuna's
-RDB (SQLite) and journal-file storages, one report per event, eight processes.
+scores, one start or end). Beside it: one INSERT, committed, per event into the same kind of database. Then the same number of reports made at
+once by eight processes: event files with a collector that goes on until all are committed, and Optuna's RDB (SQLite)
+and journal-file storages.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import sqlite3
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from sgonz.rundir import Workdir
 from sgonz.store.store import Store, open_store
 
 WORKERS, RUNS_EACH, EPOCHS = 64, 10, 20
+PROCESSES = 8  # that report at once, where ways of reporting are compared
 encode = msgspec.json.Encoder().encode
 
 
@@ -48,7 +51,7 @@ def events_of(run_id: str, began: float) -> list[Any]:
     return [*lines, ended]
 
 
-def prepare(store: Store, folder: Path) -> int:
+def prepare(store: Store, folder: Path, *, written: bool = True) -> int:
     """A submission of 64 jobs whose workers have written all they have to say; how many events."""
     dataset, model = Dataset(name="d", task="tagging", format="conllu", metric="f1"), Model(name="m")
     ids = [[f"{worker:03d}{number:03d}" for number in range(RUNS_EACH)] for worker in range(WORKERS)]
@@ -59,8 +62,8 @@ def prepare(store: Store, folder: Path) -> int:
     ])  # fmt: skip
     store.add_submission(tag="t", sequence=1, sweep_id=sweep, cluster="local", elements=ids, time=2.0)
     store.mark_sent("t", [str(worker) for worker in range(WORKERS)], 3.0)
-    written = 0
-    for worker, job in enumerate(ids):
+    total = 0
+    for worker, job in enumerate(ids if written else ()):
         path = folder / "jobs" / "t" / "events" / f"{worker}.0.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = [
@@ -68,8 +71,8 @@ def prepare(store: Store, folder: Path) -> int:
             *(line for run in job for line in events_of(run, 5.0)),
         ]
         path.write_bytes(b"".join(encode(line) + b"\n" for line in lines))
-        written += len(lines)
-    return written
+        total += len(lines)
+    return total
 
 
 def collected(location: str | Path, folder: Path, journal: Any = None) -> tuple[int, float, float]:
@@ -121,41 +124,71 @@ def optuna_storage(kind: str, path: Path) -> Any:
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
 
 
-def report(kind: str, path: Path, until: float, counts: Any) -> None:
+def report(kind: str, path: Path, reports: int) -> None:
     import optuna
 
     study = optuna.load_study(study_name="s", storage=optuna_storage(kind, path))
-    done = 0
     trial = study.ask()
-    while time.time() < until:
-        trial.report(0.5, done)
-        done += 1
-    counts.put(done)
+    for step in range(reports):
+        trial.report(0.5, step)
 
 
-def optuna_reports(kind: str, folder: Path, seconds: float, processes: int = 8) -> float:
+def optuna_reports(kind: str, folder: Path, reports: int) -> float:
     import optuna
 
     path = folder / f"optuna-{kind}"
     optuna.create_study(study_name="s", storage=optuna_storage(kind, path))
+    return side_by_side(lambda worker: report(kind, path, reports // PROCESSES), reports)
+
+
+def write_reports(folder: Path, worker: int, reports: int) -> None:
+    """What a worker writes for so many validations, each handed to the system by itself."""
+    run_id = f"{worker:03d}{0:03d}"
+    path = folder / "jobs" / "t" / "events" / f"{worker}.0.jsonl"
+    with path.open("ab", buffering=0) as stream:
+        for step in range(1, reports + 1):
+            event = EpochEnded(time=5.0, run_id=run_id, attempt=1, epoch=step, step=step, train_loss=0.5, validation_loss=0.4,
+                               validation={}, learning_rate=1e-5, seconds=9.0, improved=True)  # fmt: skip
+            stream.write(encode(event) + b"\n")
+
+
+def event_file_reports(location: str | Path, folder: Path, reports: int) -> float:
+    """From the first line to the commit of the last one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_store(location, workspace=folder, create=True) as store:
+        prepare(store, folder, written=False)
+    (folder / "jobs" / "t" / "events").mkdir(parents=True)
+
+    def act(worker: int) -> None:
+        if worker < PROCESSES:
+            write_reports(folder, worker, reports // PROCESSES)
+            return
+        with open_store(location, workspace=folder) as store:
+            runs = [f"{number:03d}{0:03d}" for number in range(PROCESSES)]
+            while sum(len(store.epochs(run)) for run in runs) < reports:
+                collect(store, Workdir(folder), store.live_jobs())
+
+    return side_by_side(act, reports, PROCESSES + 1)
+
+
+def side_by_side(act: Callable[[int], None], reports: int, processes: int = PROCESSES) -> float:
+    """Reports a second, of processes that start at once."""
     context = multiprocessing.get_context("fork")
-    counts = context.Queue()
-    began = time.time()
-    workers = [
-        context.Process(target=report, args=(kind, path, began + seconds, counts)) for _ in range(processes)
-    ]
+    workers = [context.Process(target=act, args=(number,)) for number in range(processes)]
+    began = time.perf_counter()
     for worker in workers:
         worker.start()
-    total = sum(counts.get(timeout=seconds + 120) for _ in workers)
     for worker in workers:
         worker.join()
-    return total / (time.time() - began)
+    assert not any(worker.exitcode for worker in workers)
+    return reports / (time.perf_counter() - began)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--postgres")
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--reports", type=int, default=10_000)
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as temporary:
@@ -179,9 +212,20 @@ def main() -> None:
         if options.postgres:
             rate = one_by_one_postgres(options.postgres, options.seconds)
             print(f"one INSERT per event, Postgres {'':20} {rate:9.0f} a second", flush=True)
+        places: dict[str, str | Path] = {"SQLite": folder / "many" / "sgonz.db"}
+        if options.postgres:
+            places["Postgres"] = options.postgres
+        for name, location in places.items():
+            rate = event_file_reports(location, folder / f"many-{name}", options.reports)
+            print(
+                f"{options.reports} reports, event files and a collector into {name:10} {rate:9.0f} a second",
+                flush=True,
+            )
         for kind in ("rdb", "journal"):
-            rate = optuna_reports(kind, folder, options.seconds)
-            print(f"Optuna, {kind} storage, eight processes {'':10} {rate:9.0f} reports a second", flush=True)
+            rate = optuna_reports(kind, folder, options.reports)
+            print(
+                f"{options.reports} reports, Optuna's {kind} storage {'':21} {rate:9.0f} a second", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -28,14 +28,13 @@ from sgonz.cluster.profile import load_profile
 from sgonz.coordinator import Coordinator, turn
 from sgonz.opening import Stored
 from sgonz.plan.expand import Sources, finetune_runs
-from sgonz.plan.runs import Dataset, Model
+from sgonz.plan.runs import Dataset, Model, State
 from sgonz.plan.spec import decode
 from sgonz.rundir import Workdir
 from sgonz.store.query import named_queries
 from sgonz.store.store import Store, open_store
 
 DATASETS, MODELS = 8, 10
-COUNTS = "SELECT kind, dataset, state, COUNT(*) FROM runs WHERE workspace_id = :workspace GROUP BY kind, dataset, state"
 PIVOT = """SELECT dataset, model, SUM(CASE WHEN state = 'COMPLETED' THEN 1 ELSE 0 END) AS completed,
     SUM(CASE WHEN state = 'FAILED' THEN 1 ELSE 0 END) AS failed, SUM(CASE WHEN state = 'PENDING' THEN 1 ELSE 0 END)
     AS pending, COUNT(*) FROM runs WHERE workspace_id = :workspace GROUP BY dataset, model"""
@@ -95,6 +94,11 @@ def fill(store: Store, runs: int, scores: int) -> dict[str, Any]:
     return took
 
 
+def specs_of(runs: int) -> list[str]:
+    table, sources = sweep_of(runs)
+    return [spec.run_id for spec in finetune_runs(decode(table, "benchmark"), sources)]
+
+
 def timed(act: Callable[[], Any], times: int = 3) -> dict[str, float]:
     walls, cpus = [], []
     for _ in range(times):
@@ -130,7 +134,8 @@ def measure(location: str | Path, folder: Path, runs: int, scores: int) -> dict[
         last = turn(at)
         found["idle turn, same process"] = timed(lambda: turn(at, last))
         found["idle turn, new process"] = timed(lambda: turn(at, rows_wanted=False))
-        found["counts"] = timed(lambda: store.query(COUNTS), 5)
+        found["counts"] = timed(lambda: store.query("counts"), 5)
+        found["counts of a sweep"] = timed(lambda: store.counts(row.id), 5)
         found["pivot"] = timed(lambda: store.query(PIVOT), 5)
         found["best per data set"] = timed(lambda: store.query(BEST), 5)
         for name in named_queries():
@@ -141,6 +146,12 @@ def measure(location: str | Path, folder: Path, runs: int, scores: int) -> dict[
     found["status beyond start-up"] = {
         "wall": min(command(folder, location, "status") for _ in range(3)) - start
     }
+    with open_store(location, workspace=folder) as store:
+        store.set_state([specs_of(runs)[1]], State.CANCELLED, reason="by hand", time=9.0)
+    found["status after a change, beyond start-up"] = {
+        "wall": min(command(folder, location, "status") for _ in range(3)) - start
+    }
+    found["turn after a change, all read"] = {"wall": command(folder, location, "advance") - start}
     found["advance beyond start-up"] = {
         "wall": min(command(folder, location, "advance") for _ in range(3)) - start
     }
