@@ -1,6 +1,6 @@
 """How long the store takes at a thousand, ten thousand and a hundred thousand runs, each with fifty epoch scores.
 
-    python benchmarks/store_scale.py [--runs 1000,10000,100000] [--scores 50] [--postgres URL] [--json FILE]
+    python benchmarks/store_scale.py [--runs 1000,10000,100000] [--scores 50] [--postgres URL [--without-sqlite]] [--json FILE]
 
 Wall clock, the median of three; the process's own CPU seconds beside it, since others may use the machine too.
 """
@@ -159,8 +159,10 @@ def measure(location: str | Path, folder: Path, runs: int, scores: int) -> dict[
 
 
 @contextmanager
-def places(postgres: str | None) -> Iterator[dict[str, Callable[[Path], str | Path]]]:
-    engines: dict[str, Callable[[Path], str | Path]] = {"SQLite": lambda folder: folder / "sgonz.db"}
+def places(postgres: str | None, sqlite: bool) -> Iterator[dict[str, Callable[[Path], str | Path]]]:
+    engines: dict[str, Callable[[Path], str | Path]] = {}
+    if sqlite:
+        engines["SQLite"] = lambda folder: folder / "sgonz.db"
     if postgres:
         engines["Postgres"] = lambda folder: postgres.format(runs=folder.name)
     yield engines
@@ -173,10 +175,14 @@ def main() -> None:
     parser.add_argument(
         "--postgres", help="URL of an empty database, with {runs} in its name: one for each size"
     )
+    parser.add_argument("--without-sqlite", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     results: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as temporary, places(options.postgres) as engines:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        places(options.postgres, not options.without_sqlite) as engines,
+    ):
         for engine, location in engines.items():
             for runs in map(int, options.runs.split(",")):
                 folder = Path(temporary) / engine / str(runs)
