@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
-import os
 import platform
+import re
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sgonz import __version__
+from sgonz.cluster.checkout import commit_of, is_dirty
+from sgonz.versions import PACKAGES, versions
 
-PACKAGES = (
-    "torch",
-    "transformers",
-    "tokenizers",
-    "datasets",
-    "accelerate",
-    "deepspeed",
-    "submitit",
-    "sqlalchemy",
-)
+_SECRET = r"(?:password|passwd|sslpassword|secret|token|api[_-]?key)"
+URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s]*@")
+SECRET_VALUE = re.compile(rf"((?:^|[^a-z]){_SECRET}=)[^\s&]+", re.IGNORECASE)
+SECRET_OPTION = re.compile(rf"-+(?:[a-z]+[_-])*{_SECRET}", re.IGNORECASE)
 
 
 def provenance() -> dict[str, Any]:
+
+    checkout = Path(__file__).resolve().parents[1]
+    in_git = (checkout / ".git").exists()  # else the repository around it, if any, is of something else
     return {
         "sgonz": __version__,
-        "commit": commit(Path(__file__).resolve().parents[1]),
+        "commit": (commit_of(checkout) or commit(checkout)) if in_git else None,
+        "dirty": is_dirty(checkout) if in_git else None,
         "python": platform.python_version(),
         "packages": versions(PACKAGES),
         "host": socket.gethostname(),
-        "command": sys.argv,
+        "command": without_secrets(sys.argv),
     }
 
 
-def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Installed versions, as the names of the folders say that pip leaves.
-
-    importlib.metadata says the same, and takes longer to import than a worker to start.
-    """
-    found: dict[str, str] = {}
-    for folder in sys.path:
-        try:
-            names = os.listdir(folder or ".")
-        except OSError:  # a zip file, or not there
-            continue
-        for name in names:
-            stem, _, ending = name.rpartition(".")
-            if ending in ("dist-info", "egg-info"):
-                package, _, version = stem.partition("-")
-                found.setdefault(package.lower().replace("_", "-"), version.partition("-")[0])
-    return {package: found[package] for package in packages if found.get(package)}
+def without_secrets(command: Sequence[str]) -> list[str]:
+    """A command line as it may be kept: passwords in URLs and values of what is called one are left out."""
+    shown: list[str] = []
+    for word in command:
+        if shown and SECRET_OPTION.fullmatch(shown[-1]):
+            shown.append("***")
+        else:
+            shown.append(SECRET_VALUE.sub(r"\1***", URL_PASSWORD.sub(r"\1***@", word)))
+    return shown
 
 
 def commit(checkout: Path) -> str | None:

@@ -24,6 +24,7 @@ NETWORK = re.compile(
     "9p|afs|beegfs|ceph|cifs|fuse|fuse[.].*|gfs2|glusterfs|gpfs|lustre|ncpfs|nfs4?|ocfs2|orangefs|panfs|pvfs2|smb3|smbfs"
     "|vboxsf|virtiofs|wekafs"
 )
+SECRETS = ("password", "sslpassword")  # of a URL's query; the part before the host has its own
 MOUNTS = Path("/proc/mounts")
 
 
@@ -43,7 +44,10 @@ def shown(location: str | Path) -> str:
     if not is_url(location):
         return str(location)
     url = _parsed(location)
-    return "the database URL" if url is None else url.render_as_string(hide_password=True)
+    if url is None:
+        return "the database URL"
+    hidden = {name: "***" if name in SECRETS else value for name, value in url.query.items()}
+    return url.set(query=hidden).render_as_string(hide_password=True)
 
 
 def engine_url(location: str | Path) -> URL:
@@ -210,5 +214,14 @@ def translated(error: BaseException, location: str | Path) -> SgonzError:
 
 def _first_line(error: BaseException, location: str | Path) -> str:
     text = " ".join(str(error).split("\n")[:2]).strip() or type(error).__name__
+    for secret in _secrets(location):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _secrets(location: str | Path) -> list[str]:
     url = _parsed(location) if is_url(location) else None
-    return text.replace(str(url.password), "***") if url is not None and url.password else text
+    if url is None:
+        return []
+    said = [url.password, *(url.query.get(name) for name in SECRETS)]
+    return [str(secret) for secret in said if secret]

@@ -24,7 +24,6 @@ from sgonz.errors import SgonzError, SpecError
 from sgonz.events import JobEnded, JobStarted, RunEnded, RunStarted
 from sgonz.layout import lay_out, read_specs
 from sgonz.plan.runs import Kind, Outcome, RunSpec
-from sgonz.provenance import PACKAGES, versions
 from sgonz.rundir import (
     JOB_FORMAT,
     Claim,
@@ -38,6 +37,7 @@ from sgonz.rundir import (
 )
 from sgonz.train.job import Job
 from sgonz.train.told import SIGNALS, Told
+from sgonz.versions import PACKAGES, versions
 
 if TYPE_CHECKING:
     from sgonz.train.children import Child
@@ -48,6 +48,7 @@ QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
+SECRETS = ("SGONZ_DATABASE", "PGPASSWORD")  # of the store
 THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -94,6 +95,8 @@ def work(folder: Path, element: int, restart: int | None = None) -> None:
         raise SpecError(
             f"{folder}: there is no element {element}", hint=f"It has {len(jobs.elements)}, from 0."
         )
+    for name in SECRETS:
+        os.environ.pop(name, None)  # a worker never opens the store, nor does what it starts
     quieten(jobs.threads)
     restart, event_file = begin_events(folder, element, restart)
     with event_file.open("ab", buffering=0) as stream:
