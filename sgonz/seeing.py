@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from sgonz import climbing, costs
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.profile import Profile, Resource
 from sgonz.plan.estimate import first_guess, predictor
-from sgonz.plan.history import History
+from sgonz.plan.ladder import Place
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.snapshot import Snapshot
@@ -24,10 +25,14 @@ if TYPE_CHECKING:
 GPUS = re.compile(r"(?:^|,)(?:gres[:/])?gpu(?::[^:,]+)??(?::(\d+))?(?=,|$)")
 
 
+Places = Callable[[Kind, str, str], Place | None]  # by kind, model and data set
+
+
 def snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
     """What is known of a sweep now."""
     live, history, orders = at.store.live_jobs(), costs.read(at.workdir), at.store.orders(at.sweep_id)
-    gpus = _gpus(at.profile, history)
+    place = cache(partial(climbing.place_of, history, at.profile))  # asked of every run, the same for most
+    gpus = _gpus(at.profile, place)
     return Snapshot(
         now=time.time(),
         sweep=at.sweep,
@@ -38,9 +43,9 @@ def snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
         in_jobs=frozenset(run_id for job in live for run_id in job.run_ids),
         target_seconds=at.profile.target_minutes * 60,
         runs_per_job=at.profile.runs_per_job,
-        resource=lambda row: str(climbing.place_of(history, at.profile, row.kind, row.model, row.dataset)),
+        resource=lambda row: str(place(row.kind, row.model, row.dataset)),
         climbed=lambda row: climbing.climbed_since(history, at.profile, row),
-        seconds=_busy(at, history, rows),
+        seconds=_busy(at, place, rows),
         macs={model: load.macs for (_, model), load in at.workloads.items()},
         orders=orders,
         busy=[job for job in live if job.sweep_id == at.sweep_id and not job.ended and not waits(at, job)],
@@ -64,23 +69,23 @@ def gpus_of(asked: Resource) -> int:
     return asked.nodes * sum(int(found[1] or 1) for found in GPUS.finditer(asked.gres or ""))
 
 
-def _gpus(profile: Profile, history: History) -> Callable[[RunRow], int]:
+def _gpus(profile: Profile, place: Places) -> Callable[[RunRow], int]:
     asked = {name: gpus_of(resource) for name, resource in profile.resources.items()}
 
     def gpus(row: RunRow) -> int:
-        place = climbing.place_of(history, profile, row.kind, row.model, row.dataset)
-        return asked.get(place.resource, 0) if place else 0
+        found = place(row.kind, row.model, row.dataset)
+        return asked.get(found.resource, 0) if found else 0
 
     return gpus
 
 
-def _busy(at: Coordinator, history: History, rows: Sequence[RunRow]) -> Callable[[RunRow], float]:
+def _busy(at: Coordinator, place: Places, rows: Sequence[RunRow]) -> Callable[[RunRow], float]:
     """For how long runs keep their jobs busy; those that go on side by side share the time."""
     alone = predictor(rows, first_guess(at.workloads, at.profile.macs_per_second))
 
     def seconds(row: RunRow) -> float:
-        place = climbing.place_of(history, at.profile, row.kind, row.model, row.dataset)
-        return alone(row) / at.profile.runs_at_once(place.resource if place else None)
+        found = place(row.kind, row.model, row.dataset)
+        return alone(row) / at.profile.runs_at_once(found.resource if found else None)
 
     return seconds
 

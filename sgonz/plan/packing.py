@@ -42,7 +42,7 @@ def pack(
     target = min(target_seconds, total / jobs) if jobs else target_seconds
     waiting_for = {row.run_id for row in ordered}
     packed: list[tuple[str, ...]] = []
-    current: list[str] = []
+    current: dict[str, None] = {}  # in order
     filled = 0.0
     machine: tuple[object, ...] = ()
     for row in ordered:
@@ -56,11 +56,16 @@ def pack(
             if any(need in current for need in row.needs):
                 continue  # its turn comes when its need is done, on a slot of its own
             packed.append(tuple(current))
-            current, filled = [], 0.0
+            current, filled = {}, 0.0
             if jobs is not None and len(packed) == jobs:
                 return packed
+<<<<<<< HEAD
         machine = place
         current.append(row.run_id)
+=======
+        machine = resource(row)
+        current[row.run_id] = None
+>>>>>>> 4e1c148 (coordinator: a run's place on the ladder is looked up once for its kind, model and data set)
         filled += cost
     if current:
         packed.append(tuple(current))
