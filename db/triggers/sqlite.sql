@@ -1,4 +1,5 @@
 -- Keep `tallies` true to `runs` and `sweep_runs`, row by row. Sweep 0 stands for the whole work folder.
+-- A run's sweeps are asked for one sweep at a time: asked by run alone, SQLite without statistics reads every link.
 CREATE TRIGGER tally_new_run AFTER INSERT ON runs BEGIN
     INSERT INTO tallies (workspace_id, sweep_id, kind, dataset, state, runs)
     VALUES (NEW.workspace_id, 0, NEW.kind, NEW.dataset, NEW.state, 1)
@@ -8,12 +9,17 @@ END;
 CREATE TRIGGER tally_moved_run AFTER UPDATE OF state ON runs WHEN OLD.state <> NEW.state BEGIN
     UPDATE tallies SET runs = runs - 1
     WHERE workspace_id = OLD.workspace_id AND kind = OLD.kind AND dataset = OLD.dataset AND state = OLD.state
-      AND (sweep_id = 0 OR sweep_id IN (
-          SELECT sweep_id FROM sweep_runs WHERE workspace_id = OLD.workspace_id AND run_id = OLD.run_id));
+      AND (sweep_id = 0 OR EXISTS (
+          SELECT 1 FROM sweep_runs AS link
+          WHERE link.workspace_id = OLD.workspace_id AND link.sweep_id = tallies.sweep_id
+            AND link.run_id = OLD.run_id));
     INSERT INTO tallies (workspace_id, sweep_id, kind, dataset, state, runs)
     SELECT NEW.workspace_id, sweep_id, NEW.kind, NEW.dataset, NEW.state, 1
     FROM (SELECT 0 AS sweep_id UNION ALL
-          SELECT sweep_id FROM sweep_runs WHERE workspace_id = NEW.workspace_id AND run_id = NEW.run_id)
+          SELECT id FROM sweeps WHERE workspace_id = NEW.workspace_id AND EXISTS (
+              SELECT 1 FROM sweep_runs AS link
+              WHERE link.workspace_id = NEW.workspace_id AND link.sweep_id = sweeps.id
+                AND link.run_id = NEW.run_id))
     WHERE TRUE
     ON CONFLICT (workspace_id, sweep_id, kind, dataset, state) DO UPDATE SET runs = runs + 1;
 END;
