@@ -26,8 +26,8 @@ def pack(
 ) -> list[tuple[str, ...]]:
     """Split ready runs into jobs of about `target_seconds`, at most `jobs` of them.
 
-    `seconds`: for how long a run keeps its job busy. Runs of one data set and model stand together. With a number of jobs that can start now, the work is
-    spread over all of them even where it is short. A run whose need stands in `ready` too comes behind it
+    `seconds`: for how long a run keeps its job busy. Runs of one data set and model stand together. With a
+    number of jobs that can start now, the work is spread over all of them even where it is short. A run whose need stands in `ready` too comes behind it
     in the same job, or is left for a later turn. Runs of two resource classes never share a job, nor do
     runs of two urgencies; runs named in `alone` get jobs of their own.
     """
@@ -59,13 +59,8 @@ def pack(
             current, filled = {}, 0.0
             if jobs is not None and len(packed) == jobs:
                 return packed
-<<<<<<< HEAD
         machine = place
-        current.append(row.run_id)
-=======
-        machine = resource(row)
         current[row.run_id] = None
->>>>>>> 4e1c148 (coordinator: a run's place on the ladder is looked up once for its kind, model and data set)
         filled += cost
     if current:
         packed.append(tuple(current))
