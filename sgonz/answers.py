@@ -137,6 +137,7 @@ def results(
         if row.kind is Kind.EVALUATE and row.state is State.COMPLETED
         for need in row.needs
     }
+    tests |= {row.run_id: row.test for row in rows if row.test and row.kind in TRAINED}  # imported with them
     ended = [row for row in rows if row.kind in TRAINED and row.state in (State.COMPLETED, State.FAILED)]
     order = {dataset: number for number, dataset in enumerate(dict.fromkeys(row.dataset for row in rows))}
     scores = {row.run_id: {**row.validation, **tests.get(row.run_id, {})} for row in rows}

@@ -308,11 +308,9 @@ def rebuild(workdir: str | None) -> None:
     "--column", "columns", metavar="FIELD=COLUMN", multiple=True, help="A column that is called otherwise."
 )
 @click.option("--teacher", metavar="NAME", help="Teacher of every row, where no column says it.")
-@click.option(
-    "--metric", metavar="NAME", default="f1", show_default=True, help="Name of the validation metric."
-)
-@click.option("--task", type=click.Choice(("classification", "tagging", "qa")), default="classification",
-              show_default=True, help="Of the data sets.")  # fmt: skip
+@click.option("--metric", metavar="NAME", help="Of the scores [the published data set's, else f1].")
+@click.option("--task", type=click.Choice(("classification", "tagging", "qa")),
+              help="Of the data sets [the published data set's, else classification].")  # fmt: skip
 @options.output
 def import_results(
     file: str,

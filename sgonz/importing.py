@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from sgonz import lock
+from sgonz import catalog, lock
 from sgonz.errors import DataError, SpecError
 from sgonz.opening import Stored
 from sgonz.plan.expand import Sources
@@ -43,8 +43,10 @@ COLUMNS = {
     ),
     "seconds": ("seconds", "elapsed_seconds", "elapsed seconds", "elapsed", "time"),
     "seed": ("seed",),
+    "test_score": ("test_score", "test_metric", "test metric", "test"),
+    "exact_match": ("exact_match", "test_exact_match", "em"),
 }
-OPTIONAL = ("teacher", "validation_score", "seconds", "seed")
+OPTIONAL = ("teacher", "validation_score", "seconds", "seed", "test_score", "exact_match")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,16 +142,21 @@ def _rows(
             for field in ("validation_loss", "validation_score", "seconds")
         )
         why = _unusable(values["validation_loss"], loss)
+        known = catalog.datasets().get(values["dataset"])
         yield Imported(
-            source=f"{path.name}:{line}", dataset=values["dataset"], task=given.get("task") or "classification",
+            source=f"{path.name}:{line}", dataset=values["dataset"],
+            task=given.get("task") or (known.task if known else "classification"),
             student=values["student"], teacher=values.get("teacher") or given.get("teacher"),
             learning_rate=_needed(values, "learning_rate", path, line),
             batch_size=int(_needed(values, "batch_size", path, line)),
-            epochs_done=int(_number(values["epochs_done"], path, line) or 0), metric=given.get("metric") or "f1",
+            epochs_done=int(_number(values["epochs_done"], path, line) or 0),
+            metric=given.get("metric") or (known.metric if known else "f1"),
             validation_loss=None if why else loss,
             validation_score=score if score is not None and math.isfinite(score) and score != -1 else None,
             seconds=seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None,
             seed=int(_number(values.get("seed", ""), path, line) or 42), why_unusable=why,
+            test_score=_number(values.get("test_score", ""), path, line),
+            exact_match=_number(values.get("exact_match", ""), path, line),
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import structs
 from sqlalchemy import bindparam, update
 
+from sgonz import catalog
 from sgonz.plan.runs import Dataset, Kind, Model, Outcome, RunSpec, Settings, State
 from sgonz.store.rows import Row
 from sgonz.store.sweeps import add_runs
@@ -34,11 +35,14 @@ class Imported(Row, frozen=True, kw_only=True):
     seconds: float | None
     seed: int
     why_unusable: str | None = None
+    test_score: float | None = None
+    exact_match: float | None = None  # on test, of question answering
 
     @property
     def described(self) -> Dataset:
-        """Its data set, as far as a table of results tells."""
-        told = {"name": self.dataset, "task": self.task, "format": "jsonl", "metric": self.metric}
+        """Its data set, as far as a table of results tells; a published one where it has its name."""
+        published = self.dataset if self.dataset in catalog.datasets() else None
+        told = {"name": self.dataset, "task": self.task, "format": "jsonl", "metric": self.metric, "catalog": published}
         return msgspec.convert(told, Dataset)
 
     @property
@@ -48,7 +52,8 @@ class Imported(Row, frozen=True, kw_only=True):
     @property
     def run_id(self) -> str:
         """Of all that the row says, so that a file imported twice adds nothing; never the id of a run of ours."""
-        said = {name: value for name, value in structs.asdict(self).items() if name != "source"}
+        newer = {name for name in ("test_score", "exact_match") if getattr(self, name) is None}
+        said = {name: value for name, value in structs.asdict(self).items() if name not in {"source", *newer}}
         return hashlib.sha256(msgspec.json.encode(["imported", said], order="sorted")).hexdigest()[:16]
 
 
@@ -85,6 +90,8 @@ def _spec(row: Imported) -> RunSpec:
 
 def _columns(row: Imported, time: float) -> dict[str, Any]:
     scores = {} if row.validation_score is None else {row.metric: row.validation_score}
+    tested = {row.metric: row.test_score, "exact_match": row.exact_match}
+    tests = {name: value for name, value in tested.items() if value is not None}
     return {
         "this": row.run_id,
         "new_state": State.FAILED if row.why_unusable else State.COMPLETED,
@@ -99,6 +106,8 @@ def _columns(row: Imported, time: float) -> dict[str, Any]:
         "new_criterion_value": row.validation_loss,
         "new_validation_score": row.validation_score,
         "new_validation": as_text(scores),
+        "new_test": as_text(tests),
+        "new_test_score": row.test_score,
         "new_notes": as_text({"imported": row.source}),
     }
 
