@@ -43,8 +43,8 @@ COLUMNS = {
     ),
     "seconds": ("seconds", "elapsed_seconds", "elapsed seconds", "elapsed", "time"),
     "seed": ("seed",),
-    "test_score": ("test_score", "test_metric", "test metric", "test"),
-    "exact_match": ("exact_match", "test_exact_match", "em"),
+    "test_score": ("test_score", "test score", "test_metric", "test metric", "test"),
+    "exact_match": ("exact_match", "exact match", "test_exact_match", "em"),
 }
 OPTIONAL = ("teacher", "validation_score", "seconds", "seed", "test_score", "exact_match")
 

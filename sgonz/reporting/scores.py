@@ -20,6 +20,7 @@ TASKS = {"classification": "Classification", "tagging": "Sequence tagging", "qa"
 NOT_CHOSEN_BY = (
     "Bold: the best of its stage. Models and settings were chosen on validation data, never by these scores."
 )
+AS_PUBLISHED = "cut, as published"
 Group = tuple[str, str]  # stage, model
 
 
@@ -112,6 +113,7 @@ def summary(source: Source, found: Mapping[tuple[str, str, str], Row], compared:
             "stage": STAGES[stage], "model": source.model_title(model),
             **{name: found.get((stage, model, name), {}).get("test") for name in source.datasets},
             **{f"{name}_mark": found.get((stage, model, name), {}).get("mark") for name in source.datasets},
+            "score_cut": score.get("score_truncated"), "speedup_cut": size["speedup_truncated"],
             "score": score.get("score_truncated" if cut else "score"), "mean": mean["mean"], "mean_sd": mean["mean_sd"],
             "millions": size["millions"], "speedup": size["speedup_truncated" if cut else "speedup"],
         })  # fmt: skip
@@ -122,11 +124,14 @@ def summary(source: Source, found: Mapping[tuple[str, str, str], Row], compared:
         *(column(name, title, "score", best="high") for name, title in zip(source.datasets, titles, strict=True)),
         *([column("score", "Score", "score", best="high", meaning="mean of the eight data sets")] if scored else
           [column("mean", "Mean", "score", best="high", meaning="over the sweep's data sets")]),
+        *([column("speedup_cut", "Speedup", "times", group=AS_PUBLISHED), column("score_cut", "Score", "score", group=AS_PUBLISHED)]
+          if scored and not cut else []),
     ]  # fmt: skip
     note = ("Score is the mean of three accuracies, two tagging F1 and three question-answering F1." if scored else
             "Score needs all eight data sets of the study; in its place stands the mean over this sweep's, of models that "
             "have all of them.")  # fmt: skip
     how = " Score and Speedup are cut after two decimals, as published." if cut else ""
+    how += " Spreads over seeds stand in the tables by task." if any(cell["seeds"] > 1 for cell in found.values()) else ""
     return table("summary", "Summary", columns, rows, section="stage", note=f"{note} Speedup is a ratio of multiply-accumulates "
                  f"at batch 1, length 512.{how} {NOT_CHOSEN_BY}", empty="No run has been selected yet.")  # fmt: skip
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sgonz.view.figures import printable
+
 Row = Mapping[str, Any]
 Spec = dict[str, Any]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -46,7 +48,8 @@ def charts(report: Row) -> list[Chart]:
     """Every figure of a report, those without anything to draw among them."""
     from sgonz.view.report import costs, grids
 
-    figures, notes = report["figures"], report["notes"]
+    figures = {name: [_clean(row) for row in rows] for name, rows in report["figures"].items()}
+    notes = report["notes"]
     return [
         _scores(figures["scores"]),
         *costs.charts(figures["points"]),
@@ -55,6 +58,11 @@ def charts(report: Row) -> list[Chart]:
         grids.chart(figures["grid"]),
         _hours(figures["hours"]),
     ]
+
+
+def _clean(row: Row) -> Row:
+    """Text without the line separators that end a string in Vega's own scripts."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def spec(rows: Sequence[Row], **parts: Any) -> Spec:
@@ -135,7 +143,7 @@ def _scores(rows: Sequence[Row]) -> Chart:
                                      ("seeds", "Seeds", ".0f"), ("teacher", "Teacher", ""))}},
     ]  # fmt: skip
     drawn = spec(ends, facet={"field": "dataset", "type": "nominal", "title": None, "sort": distinct(rows, "dataset")}, columns=4,
-                 spec={"width": 130, "height": {"step": STEP}, "layer": layers}, resolve={"scale": {"x": "independent"}})  # fmt: skip
+                 spec={"width": 150, "height": {"step": STEP}, "layer": layers}, resolve={"scale": {"x": "independent"}})  # fmt: skip
     return Chart(name="scores", title=title, spec=drawn, note="The selected run of every model, percent; a line is ± one standard deviation "
                  "over seeds. Every data set has an axis of its own.")  # fmt: skip
 
@@ -218,30 +226,32 @@ def _differences(rows: Sequence[Row]) -> Chart:
         )
     most = max(1.0, *(abs(row["difference"]) for row in rows))
     most = min(most, 10.0)  # one broken model would leave all others without a colour
-    drawn = spec(
-        rows, facet={"column": {"field": "stage", "type": "nominal", "title": None, "sort": ["fine-tuned", "distilled"]}},
-        spec={
-            "width": {"step": 62}, "height": {"step": STEP + 3},
-            "encoding": {
-                "x": {"field": "dataset", "type": "nominal", "sort": distinct(rows, "dataset"), "axis": {"title": None, "orient": "top", "labelAngle": 0}},
-                "y": {"field": "model", "type": "nominal", "sort": distinct(rows, "model"), "axis": NAME},
-            },
-            "layer": [
-                {"mark": {"type": "rect"}, "encoding": {
-                    "color": {"field": "difference", "type": "quantitative", "title": "points",
-                              "scale": {"scheme": "redblue", "domain": [-most, most], "domainMid": 0, "clamp": True}},
-                    "tooltip": tip(("model", "Model", ""), ("stage", "Stage", ""), ("dataset", "Data set", ""), ("ours", "Here", ".2f"),
-                                   ("published", "Published", ".2f"), ("difference", "Difference", "+.2f"))}},
-                {"mark": {"type": "text", "fontSize": 10}, "encoding": {
-                    "text": {"field": "difference", "type": "quantitative", "format": "+.2f"},
-                    "color": {"condition": {"test": f"abs(datum.difference) > {0.6 * most:.6g}", "value": "white"}, "value": "#222"}}},
-            ],
-        },
-        resolve={"scale": {"y": "independent"}},
-    )  # fmt: skip
+    drawn = spec(rows, hconcat=[_stage_differences(rows, stage, most) for stage in distinct(rows, "stage")],
+                 resolve={"scale": {"color": "shared"}})  # fmt: skip
     return Chart(
         name="differences",
         title=title,
         spec=drawn,
         note="Test score here minus the published one, in points: blue is better here.",
     )
+
+
+def _stage_differences(rows: Sequence[Row], stage: str, most: float) -> Spec:
+    there = [row for row in rows if row["stage"] == stage]
+    return {
+        "title": stage, "width": {"step": 62}, "height": {"step": STEP + 2}, "transform": [{"filter": {"field": "stage", "equal": stage}}],
+        "encoding": {
+            "x": {"field": "dataset", "type": "nominal", "sort": distinct(rows, "dataset"), "axis": {"title": None, "orient": "top", "labelAngle": 0}},
+            "y": {"field": "model", "type": "nominal", "sort": distinct(there, "model"), "axis": NAME},
+        },
+        "layer": [
+            {"mark": {"type": "rect"}, "encoding": {
+                "color": {"field": "difference", "type": "quantitative", "title": "points",
+                          "scale": {"scheme": "redblue", "domain": [-most, most], "domainMid": 0, "clamp": True}},
+                "tooltip": tip(("model", "Model", ""), ("stage", "Stage", ""), ("dataset", "Data set", ""), ("ours", "Here", ".2f"),
+                               ("published", "Published", ".2f"), ("difference", "Difference", "+.2f"))}},
+            {"mark": {"type": "text", "fontSize": 10}, "encoding": {
+                "text": {"field": "difference", "type": "quantitative", "format": "+.2f"},
+                "color": {"condition": {"test": f"abs(datum.difference) > {0.6 * most:.6g}", "value": "white"}, "value": "#222"}}},
+        ],
+    }  # fmt: skip

@@ -27,6 +27,7 @@ TIP = tip(("model", "Model", ""), ("stage", "Stage", ""), ("dataset", "Data set"
 
 def charts(rows: Sequence[Row]) -> list[Chart]:
     """Score against MACs, against latency, the areas, the balance."""
+    rows = sorted(_labelled(rows), key=lambda row: not _is_published(row))  # ours are drawn over theirs
     work = [row for row in rows if row["by"] == WORK]
     timed = [row for row in rows if row["by"] != WORK]
     return [
@@ -37,6 +38,17 @@ def charts(rows: Sequence[Row]) -> list[Chart]:
         _area(rows),
         _balance(rows),
     ]  # fmt: skip
+
+
+def _is_published(row: Row) -> bool:
+    return str(row["stage"]).startswith("published")
+
+
+def _labelled(rows: Sequence[Row]) -> list[Row]:
+    """The same with a name to write beside the point; a published model that stands where ours does has none."""
+    ours = {(row["dataset"], row["by"], row["model"], row["stage"]) for row in rows if not _is_published(row)}
+    return [{**row, "label": None if _is_published(row) and (row["dataset"], row["by"], row["model"], row["stage"].rpartition(" ")[2]) in ours
+             else row["model"]} for row in rows]  # fmt: skip
 
 
 def _against(name: str, title: str, rows: Sequence[Row], axis: str, *, empty: str) -> Chart:
@@ -89,8 +101,8 @@ def _scatter(rows: Sequence[Row], name: str, axis: str, by: str, dataset: str) -
              "encoding": {"x": x, "y": y, "color": colour, "opacity": faded(key, 0.95), "tooltip": TIP,
                           "size": {"field": "millions", "type": "quantitative", "scale": {"type": "sqrt", "range": [50, 420]},
                                    "legend": {"title": "parameters (M)", "orient": "right", "tickCount": 4}}}},
-            {"mark": {"type": "text", "dy": -13, "fontSize": 9.5, "limit": 160}, "transform": [{"filter": "datum.front"}],
-             "encoding": {"x": x, "y": y, "text": {"field": "model"}}},
+            {"mark": {"type": "text", "dy": -13, "fontSize": 9.5, "limit": 160}, "transform": [{"filter": "datum.front && datum.label"}],
+             "encoding": {"x": x, "y": y, "text": {"field": "label"}}},
         ],
     )  # fmt: skip
 
@@ -113,10 +125,10 @@ def _steps(rows: Sequence[Row], by: str) -> Spec:
     return spec(
         _corners(rows), params=params, transform=transform, width=360, height=320,
         layer=[
-            {"params": [toggles("front_stage", "stage")], "mark": {"type": "area", "interpolate": "step-before", "line": {"strokeWidth": 1.5}, "fillOpacity": 0.18},
+            {"params": [toggles("front_stage", "stage")], "mark": {"type": "area", "interpolate": "step-before", "line": True, "fillOpacity": 0.15},
              "encoding": {"x": {"field": "economy", "type": "quantitative", "title": "economy: dearest 0, cheapest 1", "scale": {"domain": [0, 1]}},
                           "y": {"field": "quality", "type": "quantitative", "stack": None, "title": "quality: worst 0, best 1", "scale": {"domain": [0, 1]}},
-                          "color": stage_colour(rows), "opacity": faded("front_stage"), "order": {"field": "economy"}}},
+                          "color": stage_colour(rows), "opacity": faded("front_stage")}},
             {"transform": [{"filter": "datum.real"}], "mark": {"type": "point", "filled": True, "size": 45},
              "encoding": {"x": {"field": "economy", "type": "quantitative"}, "y": {"field": "quality", "type": "quantitative"},
                           "color": stage_colour(rows), "opacity": faded("front_stage"), "tooltip": TIP}},
@@ -154,7 +166,7 @@ def _balance(rows: Sequence[Row]) -> Chart:
         "bind": {"input": "range", "min": 0, "max": 1, "step": 0.05, "name": "Weight of quality "},
     }
     named = [{**row, "label": row["model"] if not row["stage"].endswith("distilled") else f"{row['model']} (distilled)"} for row in rows
-             if not row["stage"].startswith("published")] or [{**row, "label": row["model"]} for row in rows]  # fmt: skip
+             if not _is_published(row)] or [{**row, "label": row["model"]} for row in rows]  # fmt: skip
     drawn = spec(
         named, params=[slider, *params],
         transform=[*transform, {"calculate": "weight * datum.quality + (1 - weight) * datum.economy", "as": "balance"}],

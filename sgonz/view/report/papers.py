@@ -14,7 +14,7 @@ from sgonz.view.report.cells import best, headings, is_number, rules, shown
 Row = Mapping[str, Any]
 LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿ¿¡"  # in the fonts of every TeX
 TEX = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$",
+    "\\": r"\textbackslash{}", "~": r"\~{}", "^": r"\^{}", "±": r"$\pm$", "−": "$-$",
     "–": "--", "†": r"$^{\dagger}$", "×": r"$\times$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "“": "``", "”": "''", "…": r"\ldots{}", "[": "{[}", "]": "{]}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
