@@ -32,4 +32,28 @@ def report(sweep: str | None, workdir: str | None, folder: str | None, output: s
     reporting.report(sweep, workdir, folder, output=output)
 
 
-COMMANDS = (report,)
+@click.command()
+@click.argument("sweep", required=False)
+@options.workdir
+@click.option("--tensorboard", metavar="DIR", help="Event files for TensorBoard, a folder for every run.")
+@click.option("--curves", metavar="FILE", help="One CSV file: a line for every run, epoch and score.")
+@options.where
+@options.limit
+def export(
+    sweep: str | None, workdir: str | None, tensorboard: str | None, curves: str | None, where: str | None, limit: int | None
+) -> None:  # fmt: skip
+    """Write learning curves for other tools: TensorBoard, or a CSV file.
+
+    SWEEP is the name of a sweep in the work folder, or its file; without it, the newest. Typed again, files are
+    written anew.
+
+    \b
+    sgonz export demo --tensorboard curves
+    sgonz export --curves curves.csv --where "dataset = pos"
+    """
+    from sgonz.commands import exporting
+
+    exporting.export(sweep, workdir, where, limit, tensorboard=tensorboard, curves=curves)
+
+
+COMMANDS = (report, export)

@@ -11,6 +11,7 @@ from sgonz.commands.planning import show
 from sgonz.errors import StoreError
 from sgonz.opening import database
 from sgonz.planned import workdir_of
+from sgonz.working import working
 from sgonz.rundir import Workdir
 from sgonz.store.connect import is_url, shown
 from sgonz.store.store import Store, open_store
@@ -21,7 +22,8 @@ SQLITE_FILES = ("", "-wal", "-shm", "-journal")  # the file and what SQLite keep
 def upgrade(workdir: str | None) -> None:
     from sgonz.store.store import upgrade as upgrade_tables
 
-    upgrade_tables(database(None, workdir_of(workdir)))
+    with working("changing the tables"):
+        upgrade_tables(database(None, workdir_of(workdir)))
     options.say("the database has the tables of this version")
 
 
@@ -30,7 +32,8 @@ def check(workdir: str | None, *, output: str) -> int:
     from sgonz.store.maintain import check as check_database
 
     location = _existing(database(None, workdir_of(workdir)))
-    wrong = check_database(location)
+    with working("checking"):
+        wrong = check_database(location)
     if output != "table":
         show([{"problem": line} for line in wrong], output, ("problem",))
     else:
@@ -46,14 +49,16 @@ def backup(target: str | None, workdir: str | None) -> None:
     folder = workdir_of(workdir)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     path = Path(target) if target else folder.root / "backups" / f"sgonz-{stamp}.db"
-    back_up(_existing(database(None, folder)), path.absolute())
+    with working("copying"):
+        back_up(_existing(database(None, folder)), path.absolute())
     options.say(f"the database as it was just now: {path}")
 
 
 def copy(source: str, target: str, *, output: str) -> None:
     from sgonz.store.copying import copy as copy_database
 
-    done = copy_database(_existing(_location(source)), _location(target), options.say)
+    with working("copying") as bar:
+        done = copy_database(_existing(_location(source)), _location(target), bar.say)
     rows = [
         {"folder": one.workspace, "table": one.table, "rows": one.rows, "written": one.written,
          "checksum": one.checksum}
@@ -77,7 +82,8 @@ def rebuild(workdir: str | None) -> None:
         with open_store(
             draft if own else location, workspace=folder.root, create=True, recorded=False
         ) as store:
-            replay = rebuild_store(store, folder)
+            with working("making the database again"):
+                replay = rebuild_store(store, folder)
             runs, attempts = len(store.snapshot()), len(store.attempts())
         if own:
             _replace(folder.store, draft, folder.root / "sgonz.db.before-rebuild")
@@ -94,7 +100,8 @@ def import_results(
 
     folder = workdir_of(workdir)
     folder.create()
-    done = import_csv(Path(file), folder, database(None, folder), name=name, columns=columns, given=given)
+    with working(f"importing {Path(file).name}"):
+        done = import_csv(Path(file), folder, database(None, folder), name=name, columns=columns, given=given)
     show(done.best, output, ("dataset", "student", "teacher", "learning_rate", "batch_size", "epochs_done",
                              "validation_loss", "validation_score", "run_id"), title=f"best of {done.name}")  # fmt: skip
     options.say(

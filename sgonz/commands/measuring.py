@@ -12,6 +12,7 @@ from sgonz.architectures import architecture_of
 from sgonz.errors import SpecError
 from sgonz.plan.protocol import Protocol
 from sgonz.plan.runs import Model
+from sgonz.working import working
 from sgonz.train.benchmark import Timing, rows
 
 COLUMNS = ("model", "batch_size", "length", "parameters", "macs", "macs_full")
@@ -34,10 +35,12 @@ def benchmark(
     beside = architectures(reference) if device and reference != "none" else {}
     timing = Timing(protocol=protocol, repeats=repeats, reference=next(iter(beside), None))
     found = []
-    for row in rows(models, batch_sizes, lengths, device, timing, beside):
-        found.append(row)
-        if device:
-            options.say(f"{row['model']}, {row['batch_size']} x {row['length']}: {_latency(row)}")
+    points = len(models) * len(batch_sizes) * len(lengths)
+    with working("measuring") as shown:
+        for row in shown.through(rows(models, batch_sizes, lengths, device, timing, beside), points):
+            found.append(row)
+            if device:
+                shown.say(f"{row['model']}, {row['batch_size']} x {row['length']}: {_latency(row)}")
     columns = (*COLUMNS, *TIMED) if device else (*COLUMNS, "latency_ms")
     if output != "table":
         options.print_rows(found, output, columns)

@@ -18,6 +18,7 @@ from sgonz.plan.runs import Kind, RunSpec
 from sgonz.plan.spec import Sweep
 from sgonz.plan.state import RunRow
 from sgonz.planned import Planned, plan_sweep, read_sweep, workdir_of
+from sgonz.working import working
 from sgonz.rundir import Workdir
 from sgonz.sweepfile import dump
 from sgonz.workloads import workloads_of
@@ -31,7 +32,8 @@ def plan(name: str, workdir: str | None, changes: Sequence[str], *, output: str,
         click.echo(dump(table), nl=False)
         return
     folder = workdir_of(workdir)
-    answer = plan_answer(plan_sweep(name, changes, folder), folder)
+    with working("planning"):
+        answer = plan_answer(plan_sweep(name, changes, folder), folder)
     if output == "json":
         options.print_json(answer)
     elif output == "table":

@@ -11,15 +11,16 @@ import click
 from sgonz import options, reporting
 from sgonz.opening import named, open_existing
 from sgonz.planned import read_sweep, workdir_of
+from sgonz.working import working
 from sgonz.rundir import write_atomic
 
 
 def report(name: str | None, workdir: str | None, folder: str | None, *, output: str) -> None:
     """Write the report of a sweep into a folder, or print it as JSON."""
     at = workdir_of(workdir)
-    with open_existing(at, read_only=True) as store:
+    with open_existing(at, read_only=True) as store, working("reading the sweep"):
         source = reporting.read(store, named(store, sweep_name(name), at))
-    answer = reporting.report(source)
+        answer = reporting.report(source)
     if output == "json":
         options.print_json(answer)
         return
@@ -46,7 +47,8 @@ def write(answer: Mapping[str, Any], folder: Path) -> None:
     figures = charts.charts(answer)
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "report.html", page.page(answer, figures).encode())
+    with working("the page"):
+        write_atomic(folder / "report.html", page.page(answer, figures).encode())
     tables = answer["tables"]
     for table in tables:
         write_atomic(folder / "tables" / f"{table['name']}.md", papers.markdown(table).encode())
@@ -54,6 +56,7 @@ def write(answer: Mapping[str, Any], folder: Path) -> None:
         write_atomic(folder / "tables" / f"{table['name']}.csv", papers.as_csv(table).encode())
     write_atomic(folder / "tables.md", "\n".join(papers.markdown(table) for table in tables).encode())
     write_atomic(folder / "tables.tex", papers.document(tables, answer["sweep"]["name"]).encode())
-    for figure in figures:
-        for name, content in drawing.files(figure).items():
-            write_atomic(folder / "figures" / name, content)
+    with working("figures") as shown:
+        for figure in shown.through(figures):
+            for name, content in drawing.files(figure).items():
+                write_atomic(folder / "figures" / name, content)

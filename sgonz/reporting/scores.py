@@ -131,7 +131,11 @@ def summary(source: Source, found: Mapping[tuple[str, str, str], Row], compared:
             "Score needs all eight data sets of the study; in its place stands the mean over this sweep's, of models that "
             "have all of them.")  # fmt: skip
     how = " Score and Speedup are cut after two decimals, as published." if cut else ""
-    how += " Spreads over seeds stand in the tables by task." if any(cell["seeds"] > 1 for cell in found.values()) else ""
+    how += (
+        " Spreads over seeds stand in the tables by task."
+        if any(cell["seeds"] > 1 for cell in found.values())
+        else ""
+    )
     return table("summary", "Summary", columns, rows, section="stage", note=f"{note} Speedup is a ratio of multiply-accumulates "
                  f"at batch 1, length 512.{how} {NOT_CHOSEN_BY}", empty="No run has been selected yet.")  # fmt: skip
 
@@ -243,7 +247,7 @@ def published(source: Source, compared: Mapping[str, Any]) -> Row:
         column("ours", "Here", "score"), column("published", "Published", "score"),
         column("difference", "Difference", "signed"), column("seeds", "Seeds", "count"),
     ]  # fmt: skip
-    return table("published", "Beside the published results", columns, rows, section="model",
+    return table("published", "Beside the published results", columns, rows, section="dataset",
                  note="Test split, percent; published: one run of each (Cañete and Bravo-Marquez 2024). A Score is cut after two decimals, as it was.",
                  empty="Nothing here was published: none of these models on none of these data sets.")  # fmt: skip
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from sgonz import catalog
 from sgonz.plan import scoring
+from sgonz.plan.sizing import macs, shape_of
 from sgonz.plan.tradeoff import Box, Point, area, box, front
 from sgonz.reporting.scores import POINT, groups, mean_score, sizes
 from sgonz.reporting.source import STAGES, Row, Source
@@ -94,11 +96,13 @@ def _published(source: Source) -> list[Row]:
     listed = []
     for row in catalog.published().rows:
         scores: dict[str, float | None] = {title: row.headline[name] for name, title in names.items() if name}
-        scores[ALL] = row.score if len(names) == len(catalog.datasets()) else None
-        entry = catalog.models()[row.model]
-        costs = (
-            {"GMACs": float(scoring.gmacs(scoring.BETO_MACS).truncated) / row.speedup} if row.speedup else {}
+        scores[ALL] = (
+            fmean(row.headline[name] for name in names if name)
+            if len(names) == len(source.datasets)
+            else None
         )
+        entry = catalog.models()[row.model]
+        costs = {"GMACs": macs(shape_of(entry.model_type, entry.fields), **POINT) / 1e9}
         listed += _rows(source, stage=PUBLISHED + STAGES[row.stage], model=entry.name, millions=row.millions, costs=costs,
                         scores=scores)  # fmt: skip
     return listed

@@ -42,7 +42,13 @@ class Imported(Row, frozen=True, kw_only=True):
     def described(self) -> Dataset:
         """Its data set, as far as a table of results tells; a published one where it has its name."""
         published = self.dataset if self.dataset in catalog.datasets() else None
-        told = {"name": self.dataset, "task": self.task, "format": "jsonl", "metric": self.metric, "catalog": published}
+        told = {
+            "name": self.dataset,
+            "task": self.task,
+            "format": "jsonl",
+            "metric": self.metric,
+            "catalog": published,
+        }
         return msgspec.convert(told, Dataset)
 
     @property

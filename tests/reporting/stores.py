@@ -20,7 +20,7 @@ from sgonz.store.store import Store, open_store
 HEADER = ("data set", "student", "teacher", "learning rate", "batch", "epochs", "validation loss", "validation metric",
           "seconds", "test score", "exact match")  # fmt: skip
 NOTHING = {"metric": None, "task": None, "teacher": None}
-BITES = '<script>window.bitten = 1</script>"\'&{{ 7 * 7 }} \\input{x} $_%#~^ | `a` ñ 漢 \u2028'
+BITES = "<script>window.bitten = 1</script>\"'&{{ 7 * 7 }} \\input{x} $_%#~^ | `a` ñ 漢 \u2028"
 
 
 def published_study(folder: Path) -> Workdir:
@@ -94,14 +94,18 @@ def half_done(folder: Path) -> Workdir:
         for exam in exams:
             _end(store, exam.run_id, test={"accuracy": 79.0 + exam.seed})
         _end(store, failed.run_id, error="CUDA error: device-side assert triggered")
-        store.set_state([failed.run_id], State.FAILED, time=1e9 + 100, reason="CUDA error: device-side assert triggered")
+        store.set_state(
+            [failed.run_id], State.FAILED, time=1e9 + 100, reason="CUDA error: device-side assert triggered"
+        )
         best = {run.run_id for run in done if run.settings.learning_rate == 5e-5}
         store.mark_selected(best, set(), sweep_id=sweep)
     return workdir
 
 
 def _submit(store: Store, sweep: int, run_ids: list[str]) -> None:
-    store.add_submission(tag="t", sequence=store.next_sequence(), sweep_id=sweep, cluster="local", elements=[run_ids], time=1e9)
+    store.add_submission(
+        tag="t", sequence=store.next_sequence(), sweep_id=sweep, cluster="local", elements=[run_ids], time=1e9
+    )
     store.mark_sent("t", ["t_0"], 1e9)
 
 

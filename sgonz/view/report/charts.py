@@ -87,17 +87,13 @@ def tip(*fields: tuple[str, str, str]) -> list[Spec]:
     ]
 
 
-def toggles(name: str, field_name: str) -> Spec:
-    """A legend that hides and shows by a click; shift adds."""
-    return {
-        "name": name,
-        "select": {"type": "point", "fields": [field_name], "toggle": "true"},
-        "bind": "legend",
-    }
+HIDDEN: Spec = {"name": "hidden", "value": []}  # what clicks on the legend have hidden; page.js fills it
 
 
-def faded(name: str, shown: float = 1, hidden: float = 0.06) -> Spec:
-    return {"condition": {"param": name, "value": shown, "empty": True}, "value": hidden}
+def faded(*fields: str, shown: float = 1) -> Spec:
+    """Opacity of what stands in these fields, near nothing where a click on the legend has hidden it."""
+    test = " && ".join(f"indexof(hidden, datum.{name}) < 0" for name in fields)
+    return {"condition": {"test": test, "value": shown}, "value": 0.05}
 
 
 def choice(name: str, label: str, options: Sequence[str], value: str) -> Spec:
@@ -135,14 +131,14 @@ def _scores(rows: Sequence[Row]) -> Chart:
     layers = [
         {"mark": {"type": "rule", "strokeWidth": 1.5},
          "encoding": {"x": {"field": "low", **x}, "x2": {"field": "high"}, "y": y, "color": stage_colour(rows),
-                      "opacity": faded("stage_scores")}},
-        {"params": [toggles("stage_scores", "stage")], "mark": {"type": "point", "filled": True, "size": 70},
-         "encoding": {"x": {"field": "score", **x}, "y": y, "color": stage_colour(rows), "opacity": faded("stage_scores"),
+                      "opacity": faded("stage")}},
+        {"mark": {"type": "point", "filled": True, "size": 70},
+         "encoding": {"x": {"field": "score", **x}, "y": y, "color": stage_colour(rows), "opacity": faded("stage"),
                       "tooltip": tip(("model", "Model", ""), ("stage", "Stage", ""), ("dataset", "Data set", ""),
                                      ("metric", "Metric", ""), ("score", "Test", ".2f"), ("sd", "± sd", ".2f"),
                                      ("seeds", "Seeds", ".0f"), ("teacher", "Teacher", ""))}},
     ]  # fmt: skip
-    drawn = spec(ends, facet={"field": "dataset", "type": "nominal", "title": None, "sort": distinct(rows, "dataset")}, columns=4,
+    drawn = spec(ends, params=[HIDDEN], facet={"field": "dataset", "type": "nominal", "title": None, "sort": distinct(rows, "dataset"), "header": {"labelLimit": 150}}, columns=4,
                  spec={"width": 150, "height": {"step": STEP}, "layer": layers}, resolve={"scale": {"x": "independent"}})  # fmt: skip
     return Chart(name="scores", title=title, spec=drawn, note="The selected run of every model, percent; a line is ± one standard deviation "
                  "over seeds. Every data set has an axis of its own.")  # fmt: skip
@@ -158,12 +154,11 @@ def _curves(rows: Sequence[Row], note: str) -> Chart:
     def drawn(start: str) -> Spec:
         return spec(
             rows,
-            params=[choice("shown_curve", "Shown", names, start)],
+            params=[HIDDEN, choice("shown_curve", "Shown", names, start)],
             transform=[{"filter": "datum.name == shown_curve"}],
             facet={"field": "dataset", "type": "nominal", "title": None, "sort": datasets}, columns=3,
             spec={
                 "width": 215, "height": 150,
-                "params": [toggles("curve_model", "model")],
                 "mark": {"type": "line", "point": {"size": 22}, "strokeWidth": 1.6},
                 "encoding": {
                     "x": {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "grid": False, "tickCount": 6}},
@@ -172,7 +167,7 @@ def _curves(rows: Sequence[Row], note: str) -> Chart:
                               "legend": {"orient": "bottom", "columns": 5, "labelLimit": 200, "symbolLimit": 40}},
                     "strokeDash": {"field": "stage", "type": "nominal", "title": None, "sort": ["fine-tuned", "distilled"],
                                    "legend": {"orient": "bottom"}},
-                    "detail": {"field": "run"}, "opacity": faded("curve_model"),
+                    "detail": {"field": "run"}, "opacity": faded("model", "stage"),
                     "tooltip": tip(("model", "Model", ""), ("stage", "Stage", ""), ("dataset", "Data set", ""), ("epoch", "Epoch", ".0f"),
                                    ("name", "Shown", ""), ("value", "Value", ".4f"), ("seed", "Seed", ".0f"), ("run", "Run", "")),
                 },
@@ -195,14 +190,14 @@ def _hours(rows: Sequence[Row]) -> Chart:
     if not any(row["hours"] > 0 for row in split):
         return Chart(name="hours", title="Device hours", spec=None, empty="No time has been recorded yet.")
     drawn = spec(
-        split, width=520, height={"step": STEP}, params=[toggles("hours_what", "what")],
+        split, width=520, height={"step": STEP}, params=[HIDDEN],
         mark={"type": "bar", "height": {"band": 0.75}},
         encoding={
             "y": {"field": "work", "type": "nominal", "sort": distinct(split, "work"), "axis": NAME},
             "x": {"field": "hours", "type": "quantitative", "title": "hours"},
             "color": {"field": "what", "type": "nominal", "title": None, "legend": {"orient": "top"},
                       "scale": {"domain": ["gave a result", "wasted"], "range": ["#4269d0", "#e15759"]}},
-            "opacity": faded("hours_what"),
+            "opacity": faded("what"),
             "tooltip": tip(("kind", "Kind", ""), ("dataset", "Data set", ""), ("what", "Time that", ""), ("hours", "Hours", ",.3f"),
                            ("attempts", "Attempts", ",.0f")),
         },
@@ -239,7 +234,7 @@ def _differences(rows: Sequence[Row]) -> Chart:
 def _stage_differences(rows: Sequence[Row], stage: str, most: float) -> Spec:
     there = [row for row in rows if row["stage"] == stage]
     return {
-        "title": stage, "width": {"step": 62}, "height": {"step": STEP + 2}, "transform": [{"filter": {"field": "stage", "equal": stage}}],
+        "title": stage, "width": {"step": 47}, "height": {"step": STEP + 2}, "transform": [{"filter": {"field": "stage", "equal": stage}}],
         "encoding": {
             "x": {"field": "dataset", "type": "nominal", "sort": distinct(rows, "dataset"), "axis": {"title": None, "orient": "top", "labelAngle": 0}},
             "y": {"field": "model", "type": "nominal", "sort": distinct(there, "model"), "axis": NAME},

@@ -7,6 +7,7 @@ from typing import Any
 
 from sgonz.view.report.charts import (
     ALL,
+    HIDDEN,
     STEP,
     Chart,
     Spec,
@@ -16,7 +17,6 @@ from sgonz.view.report.charts import (
     spec,
     stage_colour,
     tip,
-    toggles,
 )
 
 Row = Mapping[str, Any]
@@ -71,7 +71,7 @@ def _chosen(rows: Sequence[Row], name: str, by: str, dataset: str) -> tuple[list
     """Parameters and transforms that leave one data set and one cost."""
     key = name.replace("-", "_")
     datasets = sorted(distinct(rows, "dataset"), key=lambda one: one != ALL)
-    params = [choice(f"{key}_dataset", "Data set", datasets, dataset)]
+    params = [HIDDEN, choice(f"{key}_dataset", "Data set", datasets, dataset)]
     transform: list[Spec] = [{"filter": f"datum.dataset == {key}_dataset"}]
     costs = distinct(rows, "by")
     if len(costs) > 1:
@@ -82,7 +82,6 @@ def _chosen(rows: Sequence[Row], name: str, by: str, dataset: str) -> tuple[list
 
 def _scatter(rows: Sequence[Row], name: str, axis: str, by: str, dataset: str) -> Spec:
     params, transform = _chosen(rows, name, by, dataset)
-    key = f"{name.replace('-', '_')}_stage"
     x = {"field": "cost", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 24}, "title": axis,
          "axis": {"format": "~s" if by != WORK else "~r", "tickCount": 8}}  # fmt: skip
     y = {
@@ -97,8 +96,8 @@ def _scatter(rows: Sequence[Row], name: str, axis: str, by: str, dataset: str) -
         layer=[
             {"transform": [{"filter": "datum.front"}], "mark": {"type": "line", "interpolate": "step-after", "strokeDash": [5, 3]},
              "encoding": {"x": x, "y": y, "order": {"field": "cost"}, "color": {"value": "#888"}}},
-            {"params": [toggles(key, "stage")], "mark": {"type": "point", "filled": True, "strokeWidth": 1},
-             "encoding": {"x": x, "y": y, "color": colour, "opacity": faded(key, 0.95), "tooltip": TIP,
+            {"mark": {"type": "point", "filled": True, "strokeWidth": 1},
+             "encoding": {"x": x, "y": y, "color": colour, "opacity": faded("stage", shown=0.95), "tooltip": TIP,
                           "size": {"field": "millions", "type": "quantitative", "scale": {"type": "sqrt", "range": [50, 420]},
                                    "legend": {"title": "parameters (M)", "orient": "right", "tickCount": 4}}}},
             {"mark": {"type": "text", "dy": -13, "fontSize": 9.5, "limit": 160}, "transform": [{"filter": "datum.front && datum.label"}],
@@ -125,13 +124,13 @@ def _steps(rows: Sequence[Row], by: str) -> Spec:
     return spec(
         _corners(rows), params=params, transform=transform, width=360, height=320,
         layer=[
-            {"params": [toggles("front_stage", "stage")], "mark": {"type": "area", "interpolate": "step-before", "line": True, "fillOpacity": 0.15},
+            {"mark": {"type": "area", "interpolate": "step-before", "line": True, "fillOpacity": 0.15},
              "encoding": {"x": {"field": "economy", "type": "quantitative", "title": "economy: dearest 0, cheapest 1", "scale": {"domain": [0, 1]}},
                           "y": {"field": "quality", "type": "quantitative", "stack": None, "title": "quality: worst 0, best 1", "scale": {"domain": [0, 1]}},
-                          "color": stage_colour(rows), "opacity": faded("front_stage")}},
+                          "color": stage_colour(rows), "opacity": faded("stage")}},
             {"transform": [{"filter": "datum.real"}], "mark": {"type": "point", "filled": True, "size": 45},
              "encoding": {"x": {"field": "economy", "type": "quantitative"}, "y": {"field": "quality", "type": "quantitative"},
-                          "color": stage_colour(rows), "opacity": faded("front_stage"), "tooltip": TIP}},
+                          "color": stage_colour(rows), "opacity": faded("stage"), "tooltip": TIP}},
         ],
     )  # fmt: skip
 
@@ -174,7 +173,7 @@ def _balance(rows: Sequence[Row]) -> Chart:
         encoding={
             "y": {"field": "label", "type": "nominal", "sort": {"field": "balance", "op": "max", "order": "descending"}, "axis": {"labelLimit": 240, "title": None}},
             "x": {"field": "balance", "type": "quantitative", "title": "balance", "scale": {"domain": [0, 1]}},
-            "color": stage_colour(named),
+            "color": stage_colour(named), "opacity": faded("stage"),
             "tooltip": [*TIP, *tip(("quality", "Quality", ".3f"), ("economy", "Economy", ".3f"), ("balance", "Balance", ".3f"))],
         },
     )  # fmt: skip

@@ -65,6 +65,20 @@ function tables() {
   }
 }
 
+// A click on a legend hides what it names, another shows it again.
+function toggle(place, view, target) {
+  const item = target.__data__;
+  const role = item && item.mark && item.mark.role;
+  if (role !== "legend-symbol" && role !== "legend-label") return;
+  const name = item.datum.value;
+  const before = view.signal("hidden");
+  const after = before.includes(name) ? before.filter((other) => other !== name) : [...before, name];
+  view.signal("hidden", after).runAsync();
+  for (const entry of place.querySelectorAll(".role-legend-symbol > *, .role-legend-label > *")) {
+    if (entry.__data__ && entry.__data__.datum) entry.style.opacity = after.includes(entry.__data__.datum.value) ? 0.35 : "";
+  }
+}
+
 async function charts() {
   const specs = read("charts");
   const options = {
@@ -76,6 +90,9 @@ async function charts() {
     try {
       const drawn = await vegaEmbed(place, specs.charts[place.dataset.chart], { ...options, bind: place.closest("figure").querySelector(".choices") });
       window.views[place.dataset.chart] = drawn.view;
+      const hides = (specs.charts[place.dataset.chart].params || []).some((param) => param.name === "hidden");
+      if (hides) place.addEventListener("click", (event) => toggle(place, drawn.view, event.target));
+      place.classList.toggle("hides", hides);
     } catch (error) {
       place.classList.add("broken");
       console.error(place.dataset.chart, error);
