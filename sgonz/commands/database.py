@@ -11,10 +11,10 @@ from sgonz.commands.planning import show
 from sgonz.errors import StoreError
 from sgonz.opening import database
 from sgonz.planned import workdir_of
-from sgonz.working import working
 from sgonz.rundir import Workdir
 from sgonz.store.connect import is_url, shown
 from sgonz.store.store import Store, open_store
+from sgonz.working import working
 
 SQLITE_FILES = ("", "-wal", "-shm", "-journal")  # the file and what SQLite keeps beside it
 

@@ -15,8 +15,8 @@ from sgonz.opening import named, open_existing
 from sgonz.plan.runs import Kind
 from sgonz.plan.state import RunRow
 from sgonz.planned import workdir_of
-from sgonz.working import Working, working
 from sgonz.store.store import Store
+from sgonz.working import Working, working
 
 COLUMNS = (
     "run_id",

@@ -12,8 +12,8 @@ from sgonz.architectures import architecture_of
 from sgonz.errors import SpecError
 from sgonz.plan.protocol import Protocol
 from sgonz.plan.runs import Model
-from sgonz.working import working
 from sgonz.train.benchmark import Timing, rows
+from sgonz.working import working
 
 COLUMNS = ("model", "batch_size", "length", "parameters", "macs", "macs_full")
 TIMED = ("size_mb", "latency_ms", "latency_std_ms", "latency_median_ms", "reference_ms", "status")

@@ -18,9 +18,9 @@ from sgonz.plan.runs import Kind, RunSpec
 from sgonz.plan.spec import Sweep
 from sgonz.plan.state import RunRow
 from sgonz.planned import Planned, plan_sweep, read_sweep, workdir_of
-from sgonz.working import working
 from sgonz.rundir import Workdir
 from sgonz.sweepfile import dump
+from sgonz.working import working
 from sgonz.workloads import workloads_of
 
 A100_MACS_PER_SECOND = 4e13  # what fine-tuning in bf16 sustains on one A100: about a quarter of its peak

@@ -11,8 +11,8 @@ import click
 from sgonz import options, reporting
 from sgonz.opening import named, open_existing
 from sgonz.planned import read_sweep, workdir_of
-from sgonz.working import working
 from sgonz.rundir import write_atomic
+from sgonz.working import working
 
 
 def report(name: str | None, workdir: str | None, folder: str | None, *, output: str) -> None:
