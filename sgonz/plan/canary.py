@@ -49,8 +49,8 @@ def canary_holds(snapshot: Snapshot) -> dict[str, Hold]:
         return {}
     let_go, held_by_order = released(snapshot.orders), holds(snapshot.orders)
     found: dict[str, Hold] = {}
-    for rows in _grouped(snapshot.runs, shapes(snapshot)).values():
-        if len(rows) <= setting.above or _is_proven(snapshot, rows):
+    for rows in _unproven(snapshot):
+        if len(rows) <= setting.above:
             continue
         failed = [row for row in rows if row.state is State.FAILED]
         if any((row.ended or 0.0) <= let_go(row) for row in failed):
@@ -68,9 +68,10 @@ def canary_holds(snapshot: Snapshot) -> dict[str, Hold]:
 def breaker_holds(snapshot: Snapshot) -> dict[str, Hold]:
     """Runs whose like have failed the same way again and again, in one shape or in one data set."""
     let_go = released(snapshot.orders)
-    counted = [row for row in snapshot.runs if _counts(snapshot, row)]
-    if not counted:
+    faults = [row for row in snapshot.runs if row.last_outcome in FAULTS and row.signature is not None]
+    if len(faults) < snapshot.sweep.canary.same_failure:
         return {}
+    counted = [row for row in snapshot.runs if _counts(snapshot, row)]
     found: dict[str, Hold] = {}
     keys: tuple[Callable[[RunRow], Key], ...] = (
         shapes(snapshot),
@@ -107,11 +108,14 @@ def _grouped(rows: Iterable[RunRow], key: Callable[[RunRow], Key]) -> dict[Key, 
     return groups
 
 
-def _is_proven(snapshot: Snapshot, rows: Sequence[RunRow]) -> bool:
-    """Whether one of them has made a step; runs that do nothing prove nothing."""
-    return rows[0].kind is Kind.NOOP or any(
-        row.state is State.COMPLETED or row.run_id in snapshot.stepped for row in rows
-    )
+def _unproven(snapshot: Snapshot) -> Iterable[list[RunRow]]:
+    """The shapes of which no run has made a step; runs that do nothing prove nothing."""
+    shape = shapes(snapshot)
+    proven = {
+        shape(row) for row in snapshot.runs if row.state is State.COMPLETED or row.run_id in snapshot.stepped
+    }
+    unproven = (row for row in snapshot.runs if row.kind is not Kind.NOOP and shape(row) not in proven)
+    return _grouped(unproven, shape).values()
 
 
 def _first(snapshot: Snapshot, rows: Sequence[RunRow]) -> list[RunRow]:

@@ -124,7 +124,7 @@ def _is_stuck(
     snapshot: Snapshot, by_id: Mapping[str, RunRow], person: Collection[str], held: Mapping[str, Hold]
 ) -> bool:
     """Whether all that is left waits for somebody who may not know it; who pauses a sweep does."""
-    if any(row.state.is_live for row in snapshot.runs):
+    if not person or any(row.state.is_live for row in snapshot.runs):
         return False
     first = [
         row
