@@ -17,7 +17,7 @@ import msgspec
 from sgonz.collection import read_stretch
 from sgonz.errors import StoreError
 from sgonz.events import size
-from sgonz.journal import JOURNAL_FORMAT
+from sgonz.journal import JOURNAL_FORMAT, undone
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
@@ -68,19 +68,23 @@ def rebuild(store: Store, workdir: Workdir) -> Replay:
     with store.transaction() as at:
         forget_workspace(at)
         replay = Replay(at, workdir)
+        recorded = size(workdir.journal)
         for line in journal_lines(workdir.journal):
             if line.type == "store":
                 STEPS[line.do](replay, line.facts)
                 replay.steps += 1
         _read_to_the_end(replay)
         _adopt_found(replay)
+        at.set_recorded(recorded)
     return replay
 
 
 def journal_lines(path: Path) -> Iterator[Line]:
-    """Whole lines; a torn one was never followed by its commit."""
+    """Whole lines that are true; one that is torn or marked as undone was never followed by its commit."""
+    left_out, position = undone(path), 0
     with path.open("rb") as stream:
         for number, text in enumerate(stream, 1):
+            start, position = position, position + len(text)
             try:
                 line = _line.decode(text)
             except msgspec.DecodeError:
@@ -89,7 +93,8 @@ def journal_lines(path: Path) -> Iterator[Line]:
                 raise StoreError(
                     f"{path}:{number} was written by a newer sgonz", hint="Rebuild with that version."
                 )
-            yield line
+            if start not in left_out:
+                yield line
 
 
 def _add_sweep(to: Replay, facts: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from sqlalchemy import Engine
 
+from sgonz.journal import STORE
 from sgonz.journal import Journal as Record
 from sgonz.store.connect import begin, store_errors
 from sgonz.store.transaction import Transaction
@@ -57,4 +58,5 @@ class Connected:
         with self.transaction() as at:
             yield at
             if what is not None and self._record is not None:
-                self._record.write("store", do=what, facts=facts)
+                self._record.mark_undone(at.recorded())
+                at.set_recorded(self._record.write(STORE, do=what, facts=facts))

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Table, text, update
+from sqlalchemy import Connection, Dialect, Table, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from sgonz.store.tables import workspaces
@@ -107,6 +107,16 @@ class Transaction:
             update(workspaces)
             .where(workspaces.c.id == self.workspace)
             .values(changes=workspaces.c.changes + 1)
+        )
+
+    def recorded(self) -> int | None:
+        """How long coordinator.jsonl was when the last write that it tells of was committed; None where unknown."""
+        found = select(workspaces.c.recorded).where(workspaces.c.id == self.workspace)
+        return self.connection.execute(found).scalar()
+
+    def set_recorded(self, size: int) -> None:
+        self.connection.execute(
+            update(workspaces).where(workspaces.c.id == self.workspace).values(recorded=size)
         )
 
     def refresh_statistics(self) -> None:

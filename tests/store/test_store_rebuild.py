@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from store_examples import a_family, a_run, a_sweep, completed, ended, epoch, le
 
 from sgonz.collection import collect, note_torn
 from sgonz.errors import StoreError
+from sgonz.journal import Journal
 from sgonz.plan.orders import Order, Orders, with_order
 from sgonz.plan.runs import Outcome, State
 from sgonz.rebuild import rebuild
@@ -139,6 +141,98 @@ def test_torn_last_line_of_the_journal_is_no_obstacle(store: Store, tmp_path: Pa
         stream.write(b'{"v":1,"time":3.0,"type":"store","do":"set_st')
     rebuild(store, Workdir(tmp_path))
     assert [row.run_id for row in store.snapshot()] == ["a"]
+
+
+def seen(store: Store) -> tuple[Any, ...]:
+    return (
+        store.snapshot(),
+        store.attempts(),
+        store.live_jobs(),
+        store.unsent(),
+        store.artifacts(),
+        store.offsets(),
+    )
+
+
+def killed_before_its_commit(act: Callable[[], None]) -> None:
+    """Do this in a process that is killed when it has told the journal and not yet committed."""
+    child = os.fork()
+    if child:
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+        return
+    write = Journal.write
+
+    def write_and_die(self: Journal, what: str, **facts: Any) -> int:
+        write(self, what, **facts)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    try:
+        Journal.write = write_and_die  # type: ignore[method-assign]
+        act()
+    finally:
+        os._exit(1)
+
+
+@pytest.mark.parametrize("typed_again", [True, False])
+@pytest.mark.parametrize("step", ["extend", "reset", "keep"])
+def test_write_that_was_killed_before_its_commit_is_not_done_by_a_rebuild(
+    reopen: Callable[[], Store], tmp_path: Path, step: str, typed_again: bool
+) -> None:
+    steps: dict[str, Callable[[Store], Any]] = {
+        "extend": lambda store: store.extend_job("t", 0, ["b"], 55.0),
+        "reset": lambda store: store.reset_failures(["a"]),
+        "keep": lambda store: store.add_artifacts(
+            [ArtifactRow(run_id="a", kind="weights", path="x", size=3, created=9.0)]
+        ),
+    }
+    with reopen() as store:
+        send(store, a_sweep(store, [a_run("a"), a_run("b")]), "t", ["a"])
+        write(tmp_path, "t", [*started("a"), ended("a", Outcome.FAILED, signature="E:1")])
+        gather(store, tmp_path)
+
+    def act() -> None:
+        with reopen() as store:
+            steps[step](store)
+
+    for _ in range(2):  # twice, as by a command that is typed again and killed again
+        killed_before_its_commit(act)
+    with reopen() as store:
+        if typed_again:
+            steps[step](store)
+        else:
+            store.set_state(["b"], State.CANCELLED, reason="by hand", time=60.0)
+        before = seen(store)
+        rebuild(store, Workdir(tmp_path))
+        assert seen(store) == before
+        store.set_state(["b"], State.PENDING, time=61.0)  # and the journal goes on from there
+        again = seen(store)
+        rebuild(store, Workdir(tmp_path))
+        assert seen(store) == again
+
+
+def test_line_after_a_torn_one_is_read(store: Store, tmp_path: Path) -> None:
+    sweep = a_sweep(store, [a_run("a")])
+    with (tmp_path / "coordinator.jsonl").open("ab") as stream:
+        stream.write(b'{"v":1,"time":3.0,"type":"store","do":"add_ru')  # a full disk
+    store.add_runs(sweep, [a_run("b")])
+    rebuild(store, Workdir(tmp_path))
+    assert [row.run_id for row in store.snapshot()] == ["a", "b"]
+
+
+def test_older_database_from_a_backup_does_not_take_back_what_the_journal_knows(tmp_path: Path) -> None:
+    with open_store(tmp_path / "sgonz.db", workspace=tmp_path, create=True) as store:
+        sweep = a_sweep(store, [a_run("a")])
+        backup(store.location, tmp_path / "kept.db")
+        for name in "bcd":
+            store.add_runs(sweep, [a_run(name)])
+    for ending in ("", "-wal", "-shm"):
+        (tmp_path / f"sgonz.db{ending}").unlink(missing_ok=True)
+    (tmp_path / "kept.db").rename(tmp_path / "sgonz.db")
+    with open_store(tmp_path / "sgonz.db", workspace=tmp_path) as store:
+        store.add_runs(sweep, [a_run("e")])
+        rebuild(store, Workdir(tmp_path))
+        assert [row.run_id for row in store.snapshot()] == list("abcde")
 
 
 class TestProblems:
