@@ -7,7 +7,7 @@ coordinator's holds runs (or none, which sends the worker home), the worker's sa
 from __future__ import annotations
 
 import os
-import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -41,7 +41,7 @@ def read(job_folder: Path, element: int, number: int) -> Element | None:
 def _make(job_folder: Path, element: int, number: int, content: Element) -> bool:
     path = _path(job_folder, element, number)
     path.parent.mkdir(exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     draft.write_bytes(msgspec.json.encode(content))
     try:
         os.link(draft, path)  # whole, and only if nobody was faster

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,7 @@ from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
 from sgonz.cluster.profile import Resource
 from sgonz.layout import add_specs, short_name, write_job
 from sgonz.plan.ladder import Place
-from sgonz.plan.runs import Outcome
+from sgonz.plan.runs import Outcome, RunSpec
 from sgonz.plan.state import JobRow
 from sgonz.rundir import Element, JobList
 from sgonz.store.rows import EndedJob
@@ -34,9 +35,10 @@ def send(at: Coordinator, jobs: Sequence[Sequence[str]], problems: list[str]) ->
         if rest and waits(at, job) and _code_of(at, job) == at.code:
             _extend(at, job, rest.pop(0))
     sent = len(jobs) - len(rest)
+    specs = {spec.run_id: spec for spec in at.store.specs(run_id for job in rest for run_id in job)}
     try:
-        for place, part in _submissions(at, rest):
-            submit(at, part, place)
+        for place, part in _submissions(at, rest, specs):
+            submit(at, part, place, specs)
             sent += len(part)
     except (HeldByQuota, NoAnswer) as no_room:
         problems.append(no_room.message)
@@ -44,15 +46,17 @@ def send(at: Coordinator, jobs: Sequence[Sequence[str]], problems: list[str]) ->
 
 
 def _submissions(
-    at: Coordinator, jobs: Sequence[Sequence[str]]
+    at: Coordinator, jobs: Sequence[Sequence[str]], specs: Mapping[str, RunSpec]
 ) -> Iterator[tuple[Place | None, Sequence[Sequence[str]]]]:
     """Jobs by what they ask for, in parts that the cluster takes as one submission each."""
     if not jobs:
         return
     by_class: dict[Place | None, list[Sequence[str]]] = {}
     history = costs.read(at.workdir)
-    for job, first in zip(jobs, at.store.specs([job[0] for job in jobs]), strict=True):
-        place = climbing.place_of(history, at.profile, first.kind, first.model.name, first.dataset.name)
+    places = cache(partial(climbing.place_of, history, at.profile))
+    for job in jobs:
+        first = specs[job[0]]
+        place = places(first.kind, first.model.name, first.dataset.name)
         by_class.setdefault(place, []).append(job)
     most = at.cluster.array_limit()
     for place, alike in by_class.items():
@@ -92,7 +96,9 @@ def dismiss(at: Coordinator) -> None:
             more_work.offer(at.workdir.job(job.tag), job.element, more_work.HOME)
 
 
-def submit(at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None = None) -> None:
+def submit(
+    at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None, specs: Mapping[str, RunSpec]
+) -> None:
     """Send jobs as one submission.
 
     The intent is in the store, and everything that the jobs read is on disk, before anything is sent; a
@@ -100,8 +106,7 @@ def submit(at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None =
     """
     sequence = at.store.next_sequence()
     tag = f"sgonz-{short_name(at.workdir)}-{sequence:06d}"
-    specs = {spec.run_id: spec for spec in at.store.specs([run_id for job in jobs for run_id in job])}
-    generations.settle_all(at, specs)
+    generations.settle_all(at, (run_id for job in jobs for run_id in job))
     elements = tuple(Element(run_ids=tuple(job)) for job in jobs)
     resource = place.resource if place else None
     asked = at.profile.resources[resource] if resource else Resource()
