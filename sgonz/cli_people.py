@@ -67,4 +67,17 @@ def watch(
     sys.exit(watching.watch(workdir, sweep, where, every=every, advance=advance, cluster=cluster))
 
 
-COMMANDS = (note, tag, watch)
+@click.command()
+@options.workdir
+@options.sweep_name
+@click.option("--since", metavar="last|2h|DATE", default="last", show_default=True,
+              help="From when on: the last time you asked, a span (30m, 2h, 3d), a date, or start.")  # fmt: skip
+@options.output
+def history(workdir: str | None, sweep: str | None, since: str, output: str) -> None:
+    """Say what happened while you were away: what finished, failed and why, gates, new bests, holds, GPU-hours."""
+    from sgonz.commands import remembering
+
+    remembering.history(workdir, sweep, since, output=output)
+
+
+COMMANDS = (note, tag, watch, history)

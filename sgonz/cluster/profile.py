@@ -66,6 +66,15 @@ class AdvanceTable(Table, frozen=True, kw_only=True):
     sbatch: tuple[str, ...] = ()  # anything else that the site wants
 
 
+class NotifyTable(Table, frozen=True, kw_only=True):
+    """[notify]: who is told what without asking."""
+
+    webhook_file: str | None = None  # its first line is the address; SGONZ_WEBHOOK in the environment goes before it
+    on: tuple[Literal["finished", "stalled", "needs_person"], ...] = ("finished", "stalled", "needs_person")
+    mail_type: tuple[str, ...] = ()  # Slurm's own mails about the jobs of `sgonz submit --detach`
+    mail_user: str | None = None
+
+
 class Profile(Table, frozen=True, kw_only=True):
     """A whole profile."""
 
@@ -88,6 +97,7 @@ class Profile(Table, frozen=True, kw_only=True):
     resources: dict[str, Resource] = msgspec.field(default_factory=dict)
     partitions: dict[str, PartitionTable] = msgspec.field(default_factory=dict)
     advance: AdvanceTable = AdvanceTable()
+    notify: NotifyTable = NotifyTable()
     assign: dict[str, str] = msgspec.field(
         default_factory=dict
     )  # model -> resource; `default` for the others

@@ -79,6 +79,8 @@ def _options(profile: Profile, folder: Path, tag: str, wait: int, awaited: Seque
         "partition": own.partition,
         "account": own.account or resource.account,
         "qos": own.qos,
+        "mail-type": ",".join(profile.notify.mail_type) or None,
+        "mail-user": profile.notify.mail_user,
         "begin": f"now+{wait}",
         "dependency": "?".join(f"afterany:{job}" for job in awaited) or None,
     }

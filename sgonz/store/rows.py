@@ -213,6 +213,33 @@ class GroupRow(Row, frozen=True, kw_only=True):
     epochs_done: int
 
 
+class CauseRow(Row, frozen=True, kw_only=True):
+    """Why runs of a kind, data set and model failed."""
+
+    kind: Kind
+    dataset: str
+    model: str
+    cause: str
+    runs: int
+    run_id: str  # one of them
+    time: float  # of the last one
+
+
+class BestRow(Row, frozen=True, kw_only=True):
+    """A run that became the best of its kind and data set."""
+
+    kind: Kind
+    dataset: str
+    model: str
+    metric: str
+    score: float | None
+    score_before: float | None  # None where it is the first
+    loss: float | None
+    loss_before: float | None
+    run_id: str
+    time: float
+
+
 class HoursRow(Row, frozen=True, kw_only=True):
     """Device hours of a kind and model."""
 

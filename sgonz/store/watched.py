@@ -46,7 +46,7 @@ def counts(at: Transaction, of: Scope) -> dict[tuple[Kind, str], dict[State, int
     grouped = (runs.c.kind, runs.c.dataset, runs.c.state)
     found: dict[tuple[Kind, str], dict[State, int]] = defaultdict(dict)
     for kind, dataset, state, size in at.connection.execute(
-        _of(at, of, select(*grouped, func.count())).group_by(*grouped)
+        of_scope(at, of, select(*grouped, func.count())).group_by(*grouped)
     ):
         found[Kind(kind), dataset][State(state)] = size
     return dict(found)
@@ -58,7 +58,7 @@ def groups(at: Transaction, of: Scope) -> list[GroupRow]:
     final = case((done, 1), (runs.c.state.in_(ENDED), 2), else_=0)
     grouped = (runs.c.kind, runs.c.dataset, runs.c.model, final)
     numbers = (func.count(), func.sum(runs.c.seconds), func.sum(runs.c.epochs), func.sum(runs.c.epochs_done))
-    found = _of(at, of, select(*grouped, *numbers)).group_by(*grouped)
+    found = of_scope(at, of, select(*grouped, *numbers)).group_by(*grouped)
     return [
         GroupRow(kind=Kind(kind), dataset=dataset, model=model, open=ended == 0, measured=ended == 1, runs=size,
                  seconds=seconds or 0.0, epochs=epochs or 0, epochs_done=done_epochs or 0)
@@ -77,7 +77,7 @@ def page(
 ) -> list[RunRow]:
     """Runs in these states in order of arrival, or with the newest change first."""
     order = (runs.c.changed.desc(), runs.c.position) if newest else (runs.c.position,)
-    found = _of(at, of, select(*(runs.c[name] for name in RUN_COLUMNS)))
+    found = of_scope(at, of, select(*(runs.c[name] for name in RUN_COLUMNS)))
     listed = tuple(states)
     if len(listed) < len(State):
         found = found.where(runs.c.kind.in_(EVERY_KIND), runs.c.state.in_(listed))
@@ -85,7 +85,7 @@ def page(
 
 
 def total(at: Transaction, of: Scope) -> int:
-    return int(at.connection.execute(_of(at, of, select(func.count()))).scalar_one())
+    return int(at.connection.execute(of_scope(at, of, select(func.count()))).scalar_one())
 
 
 def selected(at: Transaction, of: Scope) -> list[tuple[RunRow, str, float | None, float | None]]:
@@ -109,7 +109,7 @@ def hours(at: Transaction, of: Scope) -> list[HoursRow]:
     """Device hours of attempts by kind and model, with those that gave nothing."""
     seconds = func.coalesce(attempts.c.seconds, attempts.c.seen - attempts.c.started)
     lost = attempts.c.outcome.is_not(None) & (attempts.c.outcome != "COMPLETED")
-    found = _of(
+    found = of_scope(
         at,
         of,
         select(runs.c.kind, runs.c.model, func.sum(seconds), func.sum(case((lost, seconds), else_=0.0))),
@@ -159,7 +159,7 @@ def losses(at: Transaction, run_ids: Iterable[str]) -> dict[str, list[float]]:
 
 def changed_since(at: Transaction, of: Scope, since: float, most: int) -> list[RunRow]:
     """Runs that came into a final state after this moment, oldest first."""
-    found = _of(at, of, select(*(runs.c[name] for name in RUN_COLUMNS))).where(
+    found = of_scope(at, of, select(*(runs.c[name] for name in RUN_COLUMNS))).where(
         runs.c.kind.in_(EVERY_KIND), runs.c.state.in_(ENDED), runs.c.changed > since
     )
     return _rows(at, of, found.order_by(runs.c.changed, runs.c.position).limit(most))
@@ -168,12 +168,12 @@ def changed_since(at: Transaction, of: Scope, since: float, most: int) -> list[R
 def one(at: Transaction, of: Scope, run_id: str) -> RunRow | None:
     """The first run whose id starts so; whatever the filter is."""
     whole = Scope(of.sweep_id, of.alone)
-    found = _of(at, whole, select(*(runs.c[name] for name in RUN_COLUMNS)))
+    found = of_scope(at, whole, select(*(runs.c[name] for name in RUN_COLUMNS)))
     rows = _rows(at, whole, found.where(runs.c.run_id.startswith(run_id, autoescape=True)).limit(1))
     return rows[0] if rows else None
 
 
-def _of(at: Transaction, of: Scope, found: Select[Any], beside: Any = None) -> Select[Any]:
+def of_scope(at: Transaction, of: Scope, found: Select[Any], beside: Any = None) -> Select[Any]:
     """The question for this scope's runs alone; `beside` is a table that has rows about runs."""
     source: Any = runs if beside is None else beside.join(runs, _same(beside))
     if not of.alone:
