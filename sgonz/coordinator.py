@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sgonz import answers, climbing, costs, last_turn, lock, recall, standing, tidying
+from sgonz import answers, climbing, costs, happened, last_turn, lock, notices, recall, standing, tidying
 from sgonz.benchmarks import keep_measured
 from sgonz.cluster.base import Cluster
 from sgonz.cluster.profile import Profile
@@ -19,6 +19,7 @@ from sgonz.plan import decide as decisions
 from sgonz.plan.decide import Decision, decide
 from sgonz.plan.estimate import Workload
 from sgonz.plan.expand import Sources, distill_runs, evaluate_run, logits_run
+from sgonz.plan.happenings import happenings
 from sgonz.plan.runs import State
 from sgonz.plan.spec import Sweep
 from sgonz.plan.state import RunRow
@@ -69,6 +70,12 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
     Where nothing was written since the `last` turn of this process and nothing is due, that one stands; without
     `rows_wanted`, the last one of any process, which then has no rows.
     """
+    made = _turn(at, last, rows_wanted=rows_wanted)
+    troubles = notices.deliver(at.workdir, at.sweep.name, at.profile.notify, lambda: happened.whole(at))
+    return replace(made, problems=[*made.problems, *troubles]) if troubles else made
+
+
+def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
     began = time.thread_time()
     with lock.hold(at.workdir, "a turn"):
         ended, problems = observe(at)
@@ -95,6 +102,7 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
         kept_for = standing.ACTED if decision.actions else changes
         standing.keep(at.store, at.sweep_id, answer, kept_for, standing.due(at.sweep, rows), seen.free_jobs)
         last_turn.note(at.workdir, sent, problems)
+        notices.note(at.workdir, at.sweep.name, lambda: happenings(rows, decision), at.profile.notify)
     return Turn(decision=decision, rows=rows, ended=ended, sent=sent, problems=problems, answer=answer,
                 changes=changes, cpu_seconds=time.thread_time() - began)  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,9 @@ from sgonz.rundir import Workdir
 from sgonz.store import happened, watched
 from sgonz.store.reading import counts
 from sgonz.store.store import Store
+
+if TYPE_CHECKING:
+    from sgonz.coordinator import Coordinator
 
 TOLD = (
     "gate",
@@ -76,6 +79,20 @@ def since(of: Of, moment: float, now: float) -> dict[str, Any]:
         "wasted_gpu_hours": round(wasted, 4),
         "runs": {str(state): states[state] for state in State if states[state]},
     }
+
+
+def whole(at: Coordinator) -> tuple[dict[str, Any], list[str]]:
+    """A sweep's history from its beginning, for notifications: as a value and in words."""
+    of = Of(store=at.store, workdir=at.workdir, sweep_id=at.sweep_id, name=at.sweep.name,
+            datasets=tuple(at.sources.datasets))  # fmt: skip
+    found = since(of, 0.0, time.time())
+    return found, told(found, teachers_of(at.store, found))
+
+
+def teachers_of(store: Store, found: Mapping[str, Any]) -> dict[str, str]:
+    """Models of the runs that gates name, by run id."""
+    ids = [gate["run_id"] for gate in found["gates"] if gate["run_id"]]
+    return {spec.run_id: spec.model.name for spec in store.specs(ids)}
 
 
 def _summed(ended: Mapping[tuple[Kind, str, State], int]) -> dict[str, int]:

@@ -72,7 +72,10 @@ def note(workdir: Workdir, sweep: str, found: Callable[[], Sequence[Happening]],
 
 
 def deliver(
-    workdir: Workdir, sweep: str, table: NotifyTable, history: Callable[[], tuple[Mapping[str, Any], Sequence[str]]]
+    workdir: Workdir,
+    sweep: str,
+    table: NotifyTable,
+    history: Callable[[], tuple[Mapping[str, Any], Sequence[str]]],
 ) -> list[str]:
     """Send what is due, after a turn has let go of the lock; what went wrong. Never raises: a turn is worth more.
 
@@ -85,7 +88,10 @@ def deliver(
 
 
 def _deliver(
-    workdir: Workdir, sweep: str, table: NotifyTable, history: Callable[[], tuple[Mapping[str, Any], Sequence[str]]]
+    workdir: Workdir,
+    sweep: str,
+    table: NotifyTable,
+    history: Callable[[], tuple[Mapping[str, Any], Sequence[str]]],
 ) -> list[str]:
     address = webhook(table)
     if address is None or not _due(read(workdir).get(sweep, {})):

@@ -69,7 +69,9 @@ class AdvanceTable(Table, frozen=True, kw_only=True):
 class NotifyTable(Table, frozen=True, kw_only=True):
     """[notify]: who is told what without asking."""
 
-    webhook_file: str | None = None  # its first line is the address; SGONZ_WEBHOOK in the environment goes before it
+    webhook_file: str | None = (
+        None  # its first line is the address; SGONZ_WEBHOOK in the environment goes before it
+    )
     on: tuple[Literal["finished", "stalled", "needs_person"], ...] = ("finished", "stalled", "needs_person")
     mail_type: tuple[str, ...] = ()  # Slurm's own mails about the jobs of `sgonz submit --detach`
     mail_user: str | None = None

@@ -42,7 +42,7 @@ def history(workdir: str | None, sweep: str | None, since: str, *, output: str) 
             else seen.moment_of(since, now)
         )
         found = happened.since(of, moment, now)
-        models = teachers_of(store, found)
+        models = happened.teachers_of(store, found)
     if output == "json":
         options.print_json(found)
     elif output == "table":
@@ -58,9 +58,3 @@ def of_row(store: Store, folder: Workdir, row: SweepRow) -> Of:
     return Of(
         store=store, workdir=folder, sweep_id=row.id, name=row.name, datasets=tuple(stored.sources.datasets)
     )
-
-
-def teachers_of(store: Store, found: dict[str, list[dict[str, str]]]) -> dict[str, str]:
-    """Models of the runs that gates name."""
-    ids = [gate["run_id"] for gate in found["gates"] if gate["run_id"]]
-    return {spec.run_id: spec.model.name for spec in store.specs(ids)}

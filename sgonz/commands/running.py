@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -152,7 +152,8 @@ def _on_screen(at: Coordinator, where: str, every: float) -> Turn:
 
     row = next(row for row in at.store.sweeps() if row.id == at.sweep_id)
     watcher = Watcher(subject(at.store, at.workdir, row, at.profile))
-    with Turning(lambda last: next_turn(at, last), LOCAL_SECONDS) as turning:
+    # The screen itself says that the store is silent.
+    with Turning(lambda last: next_turn(at, last, say=lambda text: None), LOCAL_SECONDS) as turning:
         left = show(
             lambda asked, patient: watcher.look(asked, patient=patient), stream=sys.stderr, where=where, every=every,
             done=lambda: turning.over,
@@ -163,7 +164,7 @@ def _on_screen(at: Coordinator, where: str, every: float) -> Turn:
     return turning.result()
 
 
-def next_turn(at: Coordinator, last: Turn | None) -> Turn:
+def next_turn(at: Coordinator, last: Turn | None, say: Callable[[str], None] = options.say) -> Turn:
     """A turn, as soon as the database answers; jobs go on meanwhile and lose nothing."""
     wait, told = LOCAL_SECONDS, False
     while True:
@@ -171,13 +172,13 @@ def next_turn(at: Coordinator, last: Turn | None) -> Turn:
             done = turn(at, last)
         except StoreSilent as silence:
             if not told:
-                options.say(f"{silence.message}\nwaiting for it; jobs go on")
+                say(f"{silence.message}\nwaiting for it; jobs go on")
             told = True
             time.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT)
             continue
         if told:
-            options.say("the database answers again; going on")
+            say("the database answers again; going on")
         return done
 
 

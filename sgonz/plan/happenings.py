@@ -36,11 +36,15 @@ def happenings(rows: Sequence[RunRow], decision: Decision) -> list[Happening]:
         reasons = sorted(set(decision.waiting.values()))
         why = "; ".join(reasons[:3]) or "no reason is known"
         found.append(
-            Happening(what="stalled", key=f"stalled {'; '.join(reasons)}", text=f"stands still: {why} ({counts})")
+            Happening(
+                what="stalled", key=f"stalled {'; '.join(reasons)}", text=f"stands still: {why} ({counts})"
+            )
         )
     held = Counter(decision.for_person.values())
     for reason, size in held.most_common(MOST):
-        found.append(Happening(what="needs_person", key=f"held {reason}", text=f"{size:,} runs are held: {reason}"))
+        found.append(
+            Happening(what="needs_person", key=f"held {reason}", text=f"{size:,} runs are held: {reason}")
+        )
     return found + _failures(rows)
 
 
@@ -57,9 +61,9 @@ def _failures(rows: Sequence[RunRow]) -> list[Happening]:
         causes[cause] += 1
         one.setdefault(cause, row)
     found = []
-    for (dataset, cause), size in causes.most_common(MOST):
-        row = one[dataset, cause]
+    for key, size in causes.most_common(MOST):
+        (dataset, why), row = key, one[key]
         what = "failed and are not tried again" if row.state is State.FAILED else "wait for a word"
-        text = f"{size:,} runs of {dataset} {what}: {row.reason or cause} (sgonz logs {row.run_id[:8]})"
-        found.append(Happening(what="needs_person", key=f"failed {dataset} {cause}", text=text))
+        text = f"{size:,} runs of {dataset} {what}: {row.reason or why} (sgonz logs {row.run_id[:8]})"
+        found.append(Happening(what="needs_person", key=f"failed {dataset} {why}", text=text))
     return found
