@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from sgonz import __version__, cli_advance, cli_control, cli_people, cli_sharing, cli_site, options
+from sgonz import (
+    __version__,
+    cli_advance,
+    cli_control,
+    cli_people,
+    cli_sections,
+    cli_sharing,
+    cli_site,
+    completion,
+    options,
+)
 from sgonz.errors import SgonzError
 
 sweep_options = options.group_of(options.workdir, options.cluster, options.changes)
@@ -17,12 +27,23 @@ act_options = options.group_of(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=cli_sections.Sections,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, package_name="sgonz")
 def sgonz() -> None:
     """Fine-tune and distil language models: one sweep file, one command.
 
-    Start with: sgonz run demo
+    \b
+    sgonz plan demo           what would run, and for how long
+    sgonz run demo            run it; type it again to go on where it stopped
+    sgonz results             scores of the best runs
+    sgonz report demo         everything on one page
+
+    A sweep is a TOML file: jobs/demo.toml is a small one, jobs/speedy_gonzales.toml explains every key
+    (`sgonz plan NAME --show` prints them). Runs, results and the database lie in a work folder (--workdir,
+    ./work). Every command has --help.
     """
 
 
@@ -50,7 +71,7 @@ def main() -> None:
 
 
 @sgonz.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=completion.sweep_files)
 @sweep_options
 @options.yes
 @options.output
@@ -67,7 +88,7 @@ def run(
 
 
 @sgonz.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=completion.sweep_files)
 @sweep_options
 @click.option("--detach", is_flag=True, help="Let small Slurm jobs make all further turns.")
 @options.yes
@@ -82,7 +103,7 @@ def submit(
 
 
 @sgonz.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=completion.sweep_files)
 @sweep_options
 @options.output
 @click.option("--show", is_flag=True, help="Print the merged sweep file instead.")
@@ -96,8 +117,8 @@ def plan(
 
 
 @sgonz.command()
-@click.argument("one")
-@click.argument("other")
+@click.argument("one", shell_complete=completion.runs_or_files)
+@click.argument("other", shell_complete=completion.runs_or_files)
 @options.workdir
 @options.output
 def diff(one: str, other: str, workdir: str | None, output: str) -> None:
@@ -143,7 +164,12 @@ def results(
 
 @sgonz.command()
 @click.option(
-    "--models", metavar="all|NAME,...", default="all", show_default=True, help="Catalog names, or folders."
+    "--models",
+    metavar="all|NAME,...",
+    default="all",
+    shell_complete=completion.models,
+    show_default=True,
+    help="Catalog names, or folders.",
 )
 @click.option(
     "--lengths", metavar="N,...", default="128,256,512", show_default=True, help="Tokens per input."
@@ -155,7 +181,7 @@ def results(
 @click.option(
     "--repeats", type=click.IntRange(min=2), default=100, show_default=True, help="Timed calls of each."
 )
-@click.option("--reference", metavar="NAME|none", default="beto-cased", show_default=True,
+@click.option("--reference", metavar="NAME|none", default="beto-cased", show_default=True, shell_complete=completion.models,
               help="A model timed in turns with every other.")  # fmt: skip
 @click.option("--protocol", type=click.Choice(("sound", "paper")), default="sound", show_default=True,
               help="How latencies are taken and filtered.")  # fmt: skip
@@ -212,7 +238,7 @@ def sweeps(workdir: str | None, output: str) -> None:
 
 
 @sgonz.command()
-@click.argument("query", required=False)
+@click.argument("query", required=False, shell_complete=completion.queries)
 @click.option("--param", "parameters", metavar="NAME=VALUE", multiple=True, help="A parameter of the query.")
 @options.workdir
 @options.table_output
@@ -224,7 +250,7 @@ def query(query: str | None, parameters: tuple[str, ...], workdir: str | None, o
 
 
 @sgonz.command()
-@click.argument("run_ids", nargs=-1)
+@click.argument("run_ids", nargs=-1, shell_complete=completion.run_ids)
 @options.workdir
 @options.sweep_name
 @options.where
@@ -271,7 +297,7 @@ def check(workdir: str | None, output: str) -> None:
 
 
 @db.command()
-@click.argument("target", required=False)
+@click.argument("target", shell_complete=completion.files, required=False)
 @options.workdir
 def backup(target: str | None, workdir: str | None) -> None:
     """Copy an SQLite database whole while others use it: to TARGET, or into backups/ of the work folder."""
@@ -281,8 +307,8 @@ def backup(target: str | None, workdir: str | None) -> None:
 
 
 @db.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("source", shell_complete=completion.files)
+@click.argument("target", shell_complete=completion.files)
 @options.output
 def copy(source: str, target: str, output: str) -> None:
     """Bring everything from SOURCE to TARGET (files, work folders or postgresql:// URLs) and verify it."""
@@ -301,7 +327,7 @@ def rebuild(workdir: str | None) -> None:
 
 
 @sgonz.command("import")
-@click.argument("file")
+@click.argument("file", shell_complete=completion.files)
 @options.workdir
 @click.option("--name", metavar="NAME", help="Sweep that they become [the file's name].")
 @click.option(

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from sgonz import options
+from sgonz import completion, options
 
 act_options = options.group_of(
     options.workdir, options.sweep_name, options.where, options.limit, options.dry_run, options.output
 )
-runs = click.argument("run_ids", metavar="[RUN]...", nargs=-1)
+runs = click.argument("run_ids", metavar="[RUN]...", nargs=-1, shell_complete=completion.run_ids)
 reason = click.option("--reason", metavar="TEXT", help="Why; shown wherever these runs are explained.")
 
 
@@ -115,7 +115,7 @@ def failures(**selection: Any) -> None:
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN|DATASET")
+@click.argument("run_id", metavar="RUN|DATASET", shell_complete=completion.runs_or_datasets)
 @options.workdir
 @options.sweep_name
 @options.output

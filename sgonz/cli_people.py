@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from sgonz import options
+from sgonz import completion, options
 
 
 @click.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=completion.sweeps)
 @click.argument("text", required=False)
 @click.option("--remove", type=click.IntRange(min=1), metavar="N", help="Take note number N away instead.")
 @options.workdir
@@ -26,7 +26,7 @@ def note(sweep: str, text: str | None, remove: int | None, workdir: str | None, 
 
 
 @click.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=completion.sweeps)
 @click.argument("tags", nargs=-1)
 @click.option("--remove", is_flag=True, help="Take these tags away instead.")
 @options.workdir

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import click
 
-from sgonz import options
+from sgonz import completion, options
 
 
 @click.command()
-@click.argument("sweep", required=False)
+@click.argument("sweep", required=False, shell_complete=completion.sweeps)
 @options.workdir
 @click.option(
-    "--out", "-o", "folder", metavar="DIR", help="Folder to write [reports/SWEEP in the work folder]."
+    "--out",
+    "-o",
+    "folder",
+    metavar="DIR",
+    shell_complete=completion.folders,
+    help="Folder to write [reports/SWEEP in the work folder].",
 )
 @click.option("--format", "output", type=click.Choice(("files", "json")), default="files", show_default=True,
               help="Files, or all their numbers as JSON on stdout.")  # fmt: skip
@@ -33,10 +38,20 @@ def report(sweep: str | None, workdir: str | None, folder: str | None, output: s
 
 
 @click.command()
-@click.argument("sweep", required=False)
+@click.argument("sweep", required=False, shell_complete=completion.sweeps)
 @options.workdir
-@click.option("--tensorboard", metavar="DIR", help="Event files for TensorBoard, a folder for every run.")
-@click.option("--curves", metavar="FILE", help="One CSV file: a line for every run, epoch and score.")
+@click.option(
+    "--tensorboard",
+    metavar="DIR",
+    shell_complete=completion.folders,
+    help="Event files for TensorBoard, a folder for every run.",
+)
+@click.option(
+    "--curves",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="One CSV file: a line for every run, epoch and score.",
+)
 @options.where
 @options.limit
 def export(
@@ -56,4 +71,18 @@ def export(
     exporting.export(sweep, workdir, where, limit, tensorboard=tensorboard, curves=curves)
 
 
-COMMANDS = (report, export)
+@click.command("completion")
+@click.argument("shell", type=click.Choice(completion.SHELLS))
+@click.pass_context
+def shell_script(context: click.Context, shell: str) -> None:
+    """Print what a shell has to read for Tab to complete commands, options, sweeps, runs, models and clusters.
+
+    \b
+    bash    echo 'eval "$(sgonz completion bash)"' >> ~/.bashrc
+    zsh     echo 'eval "$(sgonz completion zsh)"' >> ~/.zshrc
+    fish    sgonz completion fish > ~/.config/fish/completions/sgonz.fish
+    """
+    click.echo(completion.script(context.find_root().command, shell))
+
+
+COMMANDS = (report, export, shell_script)

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from sgonz import options
+from sgonz import completion, options
 
 
 @click.group()
@@ -24,7 +24,7 @@ def detect(file: str | None) -> None:
 
 
 @click.command()
-@click.argument("cluster", default="local")
+@click.argument("cluster", default="local", shell_complete=completion.clusters)
 @options.workdir
 @click.option(
     "--for", "sweep", metavar="SWEEP", help="Also whether its hub models and data sets are in the cache."

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from sgonz import completion
 from sgonz.errors import SgonzError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -27,19 +28,32 @@ FORMATS = ("table", "json", "csv", "markdown")
 FILE_FORMATS = (*FORMATS, "latex", "parquet")  # of commands whose answer is one table
 
 workdir = click.option(
-    "--workdir", metavar="DIR", help="Folder of runs and results [SGONZ_WORKDIR, the profile's, or ./work]."
+    "--workdir",
+    metavar="DIR",
+    shell_complete=completion.folders,
+    help="Folder of runs and results [SGONZ_WORKDIR, the profile's, or ./work].",
 )
 cluster = click.option(
-    "--cluster", metavar="NAME|FILE", help="Where it runs: a profile in cluster_configs/ [local]."
+    "--cluster",
+    metavar="NAME|FILE",
+    shell_complete=completion.clusters,
+    help="Where it runs: a profile in cluster_configs/ [local].",
 )
 changes = click.option(
     "--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change a key of the sweep file."
 )
 sweep_name = click.option(
-    "--sweep", "sweep", metavar="NAME", help="A sweep of the work folder, or a tag [the newest]."
+    "--sweep",
+    "sweep",
+    metavar="NAME",
+    shell_complete=completion.sweeps,
+    help="A sweep of the work folder, or a tag [the newest].",
 )
 where = click.option(
-    "--where", metavar="CONDITION", help='Which runs: "dataset in (pos, ner) and state = FAILED".'
+    "--where",
+    metavar="CONDITION",
+    shell_complete=completion.conditions,
+    help='Which runs: "dataset in (pos, ner) and state = FAILED".',
 )
 limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
