@@ -6,7 +6,6 @@ A submission writes two files, however many runs it carries; workers make the fo
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -74,6 +73,8 @@ def _is_there(run: RunDir) -> bool:
 
 def short_name(workdir: Workdir) -> str:
     """Four digits that tell work folders apart in a queue."""
+    import hashlib  # not for workers, which start quickly
+
     return hashlib.sha256(str(workdir.root.resolve()).encode()).hexdigest()[:4]
 
 

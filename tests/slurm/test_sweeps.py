@@ -20,6 +20,9 @@ def test_an_array_is_sent_with_one_request_and_done_on_both_nodes(start: Start, 
     sweep.shut()
     sweep.turn()
     (tag,) = {job.tag for job in sweep.at.store.live_jobs()}
+    assert not list(
+        (sweep.at.workdir.root / "runs").iterdir()
+    )  # a submission is a few files; workers make the rest
     sweep.until(lambda: len(dev.queue("--name", tag, "--states=R")) == 8)
     nodes = dev.ask("squeue", "-h", "-r", "--name", tag, "-o", "%N").split()
     assert set(nodes) == {"n1", "n2"}
