@@ -20,9 +20,11 @@ from plan.small_sweep import small_sources, small_sweep
 from sgonz import codebase, generations, recall, steering
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import Profile
+from sgonz.commands.explaining import of_gate
 from sgonz.control import add_grid
-from sgonz.coordinator import Coordinator, turn
+from sgonz.coordinator import Coordinator, look, turn
 from sgonz.invalidating import invalidate
+from sgonz.plan.expand import finetune_runs
 from sgonz.plan.runs import State
 from sgonz.rebuild import rebuild
 from sgonz.rundir import Workdir, last_claim
@@ -103,6 +105,43 @@ def test_a_drain_that_is_taken_back_in_time_costs_nothing(at: Coordinator) -> No
     gate(at).unlink()
     finish(at)
     assert len(at.store.tags()) == 1
+
+
+def test_a_worker_that_waits_for_more_takes_no_more_after_a_drain(at: Coordinator) -> None:
+    lingering = msgspec.structs.replace(at.profile, linger_seconds=3600.0)
+    at = replace(at, profile=lingering, cluster=LocalCluster(lingering))
+    eventually(lambda: turn(at) and set(states(at).values()) == {State.COMPLETED})
+    assert at.store.live_jobs()
+    steering.say(at, "drain")
+    eventually(lambda: turn(at) and not at.store.live_jobs())
+
+
+def test_nothing_is_sent_over_the_budget_until_somebody_gives_more(at: Coordinator) -> None:
+    steering.change(at, {"gpu_hours": 0.0001})
+    last = turn(at)
+    assert last.decision.stuck
+    assert last.answer["budget"]["used"] == 0
+    assert all("budget: 0 of 0.0001 GPU-hours are used" in why for why in last.answer["waiting"])
+    steering.change(at, {"gpu_hours": 1.0})
+    finish(at)
+    assert 0 < turn(at).answer["budget"]["used"] < 0.1
+
+
+def test_a_gate_is_explained_by_what_it_waits_for(at: Coordinator) -> None:
+    grid = finetune_runs(at.sweep, at.sources)
+    add_grid(at, grid)
+    steering.say(at, "pause", where="model = beto")
+    steering.say(at, "drain", where="model = albeto")
+    rows, decision = look(at)
+    told = of_gate("pos", rows, decision)
+    assert (told["gate"], told["teacher"], told["runs"], told["not_done"]) == (
+        "shut: its grid is not done",
+        None,
+        4,
+        4,
+    )
+    assert {why.split()[0]: count for why, count in told["waiting"].items()} == {"paused": 2, "drained": 2}
+    steering.say(at, "pause")
 
 
 def test_orders_are_restored_from_the_journal(at: Coordinator) -> None:
@@ -226,6 +265,21 @@ def test_two_hundred_runs_with_a_wrong_setting_cost_one_canary(tmp_path: Path) -
     assert (group["runs"], group["unsolved"]) == (1, 1)
     assert group["remedy"]
     failed = group["example"]
+
+    listed = json.loads(
+        sgonz(work, "pause", "--where", "learning_rate < 2e-4", "--dry-run", "--format", "json").stdout
+    )
+    assert 0 < len(listed) < 60
+    for words in (
+        ("set", "max_jobs=1", "--dry-run"),
+        ("invalidate", failed, "--reason", "x", "--dry-run"),
+        ("resume", "--dry-run"),
+    ):
+        assert sgonz(work, *words).returncode == 0
+    assert sgonz(work, "set", "max_job=1").returncode == 2
+    journal = (work / "coordinator.jsonl").read_text()
+    assert '"type":"pause"' not in journal
+    assert '"set_orders"' not in journal
 
     shutil.copy(whole / "model.safetensors", tmp_path / "broken" / "model.safetensors")
     done = sgonz(work, "retry", "--signature", group["signature"], "--format", "json")
