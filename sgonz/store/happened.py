@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import case, func, literal, select
 
-from sgonz.plan.runs import Kind, State
+from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.store.rows import BestRow, CauseRow
 from sgonz.store.tables import attempts, runs
 from sgonz.store.transaction import Transaction
-from sgonz.store.watched import ENDED, EVERY_KIND, Scope, of_scope
+from sgonz.store.watched import ENDED, EVERY_KIND, WASTED, Scope, of_scope
 
 MOST = 50  # causes that are told
 TRAINED = (Kind.FINETUNE, Kind.DISTILL)
@@ -77,7 +77,8 @@ def hours(at: Transaction, of: Scope, since: float) -> tuple[float, float, dict[
     """Device hours after the moment, those of them that gave nothing, and how attempts ended that gave nothing."""
     end = func.coalesce(attempts.c.ended, attempts.c.seen)
     begin = case((attempts.c.started > since, attempts.c.started), else_=literal(since))
-    seconds = case((end > begin, end - begin), else_=0.0)
+    whole = func.coalesce(attempts.c.device_seconds, end - attempts.c.started)
+    seconds = whole * (end - begin) / func.nullif(end - attempts.c.started, 0.0)  # the part after the moment
     found = of_scope(at, of, select(attempts.c.outcome, func.count(), func.sum(seconds)), attempts).where(
         end > since
     )
@@ -85,7 +86,8 @@ def hours(at: Transaction, of: Scope, since: float) -> tuple[float, float, dict[
     lost: dict[str, int] = {}
     for outcome, size, total in at.connection.execute(found.group_by(attempts.c.outcome)):
         used += (total or 0.0) / 3600
-        if outcome not in (None, "COMPLETED"):
+        if outcome in WASTED:
             wasted += (total or 0.0) / 3600
+        if outcome not in (None, Outcome.COMPLETED):
             lost[outcome] = size
     return used, wasted, lost

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select
 
-from sgonz.plan.runs import Kind, State
+from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.state import RunRow
 from sgonz.plan.where import read
 from sgonz.store import labels, reading
@@ -20,6 +20,8 @@ from sgonz.store.tables import attempts, jobs, needs, runs, scores, sweep_runs, 
 from sgonz.store.transaction import Transaction, chunks
 
 EVERY_KIND = tuple(Kind)  # named, so that an index that begins with the kind can be used
+# What was interrupted is gone on with from its checkpoint, so its hours are not lost.
+WASTED = (Outcome.FAILED, Outcome.OUT_OF_MEMORY, Outcome.CANCELLED, Outcome.PRUNED)
 ENDED = tuple(state for state in State if state.is_final)
 
 
@@ -107,8 +109,10 @@ def selected(at: Transaction, of: Scope) -> list[tuple[RunRow, str, float | None
 
 def hours(at: Transaction, of: Scope) -> list[HoursRow]:
     """Device hours of attempts by kind and model, with those that gave nothing."""
-    seconds = func.coalesce(attempts.c.seconds, attempts.c.seen - attempts.c.started)
-    lost = attempts.c.outcome.is_not(None) & (attempts.c.outcome != "COMPLETED")
+    seconds = func.coalesce(
+        attempts.c.device_seconds, attempts.c.seconds, attempts.c.seen - attempts.c.started
+    )
+    lost = attempts.c.outcome.in_(WASTED)
     found = of_scope(
         at,
         of,
