@@ -113,7 +113,7 @@ def plan(
     """Show what a sweep would run; nothing is written and nothing is sent."""
     from sgonz.commands import planning
 
-    planning.plan(sweep, workdir, changes, output=output, show=show)
+    planning.plan(sweep, workdir, cluster, changes, output=output, show=show)
 
 
 @sgonz.command()
@@ -258,6 +258,7 @@ def query(query: str | None, parameters: tuple[str, ...], workdir: str | None, o
 @click.option(
     "--lines", "-n", type=click.IntRange(min=1), default=40, show_default=True, help="Last lines of each."
 )
+@options.output
 def logs(
     run_ids: tuple[str, ...],
     workdir: str | None,
@@ -265,11 +266,12 @@ def logs(
     where: str | None,
     limit: int | None,
     lines: int,
+    output: str,
 ) -> None:
     """Print the end of runs' logs; without a choice, of those that failed."""
     from sgonz.commands import looking
 
-    looking.logs(run_ids, workdir, sweep, where, limit, lines)
+    looking.logs(run_ids, workdir, sweep, where, limit, lines, output=output)
 
 
 @sgonz.group()

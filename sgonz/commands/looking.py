@@ -186,6 +186,8 @@ def logs(
     where: str | None,
     limit: int | None,
     lines: int,
+    *,
+    output: str,
 ) -> None:
     at = reopen(workdir_of(workdir), sweep)
     with closing(at):
@@ -195,6 +197,14 @@ def logs(
         found = [row for row in found if row.state is State.FAILED][: limit or 5]
         if not found:
             options.say("no run failed; name one, or choose with --where")
+    if output != "table":
+        told = [
+            {"run_id": row.run_id, "kind": row.kind, "dataset": row.dataset, "model": row.model, "state": row.state,
+             "file": str(at.workdir.run(row.run_id).log), "lines": _tail(at.workdir.run(row.run_id).log, lines).splitlines()}
+            for row in found
+        ]  # fmt: skip
+        options.print_rows(told, output, ("run_id", "kind", "dataset", "model", "state", "file", "lines"))
+        return
     for row in found:
         path = at.workdir.run(row.run_id).log
         click.echo(f"== {row.run_id}  {row.kind}  {row.dataset}  {row.model}  {row.state}  {path}")

@@ -10,30 +10,31 @@ from typing import Any
 import click
 
 from sgonz import options
+from sgonz.cluster.profile import Profile, load_profile
 from sgonz.errors import SpecError
-from sgonz.plan.estimate import first_guess
+from sgonz.foreseen import foreseen
 from sgonz.plan.expand import count_runs
 from sgonz.plan.ids import difference
 from sgonz.plan.runs import Kind, RunSpec
 from sgonz.plan.spec import Sweep
-from sgonz.plan.state import RunRow
 from sgonz.planned import Planned, plan_sweep, read_sweep, workdir_of
 from sgonz.rundir import Workdir
 from sgonz.sweepfile import dump
 from sgonz.working import working
-from sgonz.workloads import workloads_of
-
-A100_MACS_PER_SECOND = 4e13  # what fine-tuning in bf16 sustains on one A100: about a quarter of its peak
 
 
-def plan(name: str, workdir: str | None, changes: Sequence[str], *, output: str, show: bool) -> None:
+def plan(
+    name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, output: str, show: bool
+) -> None:
     if show:
         _, table, _ = read_sweep(name, changes)
         click.echo(dump(table), nl=False)
         return
     folder = workdir_of(workdir)
     with working("planning"):
-        answer = plan_answer(plan_sweep(name, changes, folder), folder)
+        planned = plan_sweep(name, changes, folder)
+        named = cluster or planned.sweep.cluster
+        answer = plan_answer(planned, folder, load_profile(named) if named else None)
     if output == "json":
         options.print_json(answer)
     elif output == "table":
@@ -44,13 +45,13 @@ def plan(name: str, workdir: str | None, changes: Sequence[str], *, output: str,
         options.print_rows(answer["matrix"], output, ("dataset", "model", "runs"))
 
 
-def plan_answer(planned: Planned, folder: Workdir) -> dict[str, Any]:
+def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = None) -> dict[str, Any]:
     """What the sweep would run: counts by kind, the matrix, a first estimate, what is missing."""
     sweep, runs = planned.sweep, planned.runs
     counts = count_runs(sweep, runs)
     cells = Counter((run.dataset.name, run.model.name) for run in runs if run.kind is Kind.FINETUNE)
-    guess = first_guess(workloads_of(sweep, planned.resolution.sources), A100_MACS_PER_SECOND)
-    seconds = sum(guess(_as_row(run)) for run in runs)
+    known = foreseen(planned, profile)
+    hours = known["predicted_hours_by_kind"]
     return {
         "sweep": sweep.name,
         "protocol": sweep.protocol,
@@ -61,13 +62,18 @@ def plan_answer(planned: Planned, folder: Workdir) -> dict[str, Any]:
         "datasets": sweep.dataset_names,
         "models": list(sweep.finetune.models),
         "students": list(sweep.distill.models) if sweep.distill else [],
-        "predicted_hours": round(seconds / 3600, 2),
+        "predicted_hours": round(hours.get(Kind.FINETUNE, 0.0) + hours.get(Kind.BENCHMARK, 0.0), 2),
+        **known,
         "budget_gpu_hours": sweep.budget.gpu_hours if sweep.budget else None,
-        "estimated_by": "model size and text on an A100, fine-tuning only; no run has been measured yet",
+        "estimated_by": f"model size and text on {profile.name if profile else 'an A100'}, fine-tuning only; no run has been measured yet",
         "matrix": [
             {"dataset": dataset, "model": model, "runs": size} for (dataset, model), size in cells.items()
         ],
-        "warnings": [*planned.resolution.missing, *_unmeasured(planned), *_too_much(sweep, seconds / 3600)],
+        "warnings": [
+            *planned.resolution.missing,
+            *_unmeasured(planned),
+            *_too_much(sweep, sum(hours.values())),
+        ],
     }
 
 
@@ -75,7 +81,7 @@ def _too_much(sweep: Sweep, hours: float) -> list[str]:
     if sweep.budget is None or hours <= sweep.budget.gpu_hours:
         return []
     return [
-        f"budget: about {hours:.0f} GPU-hours of fine-tuning alone, and {sweep.budget.gpu_hours:g} may be used; "
+        f"budget: about {hours:.0f} GPU-hours, and {sweep.budget.gpu_hours:g} may be used; "
         "what does not fit is not sent"
     ]
 
@@ -88,16 +94,6 @@ def _unmeasured(planned: Planned) -> list[str]:
     models = planned.resolution.sources.models.values()
     names = [model.name for model in models if model.name not in measured and not model.path]
     return [f"benchmark: the architecture of {name} is not known here; it is not measured" for name in names]
-
-
-def _as_row(run: RunSpec) -> RunRow:
-    return RunRow(
-        run_id=run.run_id,
-        kind=run.kind,
-        dataset=run.dataset.name,
-        model=run.model.name,
-        epochs=run.settings.epochs,
-    )
 
 
 def diff(one: str, other: str, workdir: str | None, *, output: str) -> None:

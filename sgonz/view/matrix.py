@@ -23,10 +23,30 @@ def plan_screen(plan: Mapping[str, Any], width: int) -> RenderableType:
     if plan["students"]:
         parts.append(whole(f"students: {', '.join(map(printable, plan['students']))}"))
     parts.append(whole(f"predicted: {hours(plan['predicted_hours'])} ({plan['estimated_by']})"))
+    parts += map(whole, _foreseen(plan))
     if plan.get("budget_gpu_hours"):
         parts.append(whole(f"budget: {plan['budget_gpu_hours']:g} GPU-hours"))
     parts += [whole(f"warning: {warning}", "yellow") for warning in plan["warnings"]]
     return Group(*parts)
+
+
+def _foreseen(plan: Mapping[str, Any]) -> list[str]:
+    """Hours of what follows, and how runs are packed into jobs."""
+    by_kind = plan.get("predicted_hours_by_kind", {})
+    later = [f"{kind} {hours(by_kind[kind])}" for kind in (Kind.LOGITS, Kind.DISTILL) if by_kind.get(kind)]
+    lines = [f"then: {', '.join(later)}, early stopping counted as half"] if later else []
+    jobs = plan.get("jobs")
+    if jobs:
+        least, most = jobs["runs_per_job"]
+        each = f"{least} to {most} runs" if least != most else number_of(least, "run")
+        room = f"{jobs['slots']} at a time" if jobs["slots"] else "all at once"
+        lines.append(
+            f"packing: {number_of(jobs['jobs'], 'job')} of {each} on {jobs['cluster']}, about {jobs['target_minutes']:g} minutes at most"
+        )
+        lines.append(
+            f"finish: in {hours(jobs['hours_at_best'])} with {room}, in {hours(jobs['hours_one_by_one'])} one after the other"
+        )
+    return lines
 
 
 def _first_line(plan: Mapping[str, Any]) -> Text:
