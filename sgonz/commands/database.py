@@ -16,6 +16,9 @@ from sgonz.store.connect import is_url, shown
 from sgonz.store.store import Store, open_store
 from sgonz.working import working
 
+BEST = ("dataset", "student", "teacher", "learning_rate", "batch_size", "epochs_done", "validation_loss",
+        "validation_score", "run_id")  # fmt: skip
+WIDE = ("teacher", "epochs_done", "run_id")  # what a terminal has no room for
 SQLITE_FILES = ("", "-wal", "-shm", "-journal")  # the file and what SQLite keeps beside it
 
 
@@ -102,8 +105,8 @@ def import_results(
     folder.create()
     with working(f"importing {Path(file).name}"):
         done = import_csv(Path(file), folder, database(None, folder), name=name, columns=columns, given=given)
-    show(done.best, output, ("dataset", "student", "teacher", "learning_rate", "batch_size", "epochs_done",
-                             "validation_loss", "validation_score", "run_id"), title=f"best of {done.name}")  # fmt: skip
+    columns_shown = BEST if output != "table" else [name for name in BEST if name not in WIDE]
+    show(done.best, output, columns_shown, title=f"best of {done.name}")
     options.say(
         f"{done.rows} rows, {done.new} of them new; {done.unusable} without a loss that can be compared; "
         f"{done.hours:.1f} hours in all. They are the sweep {done.name}: sgonz results --sweep {done.name}"

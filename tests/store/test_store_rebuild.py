@@ -24,6 +24,7 @@ from sgonz.plan.orders import Order, Orders, with_order
 from sgonz.plan.runs import Outcome, State
 from sgonz.rebuild import rebuild
 from sgonz.rundir import Workdir, write_atomic
+from sgonz.store import copying
 from sgonz.store.copying import copy
 from sgonz.store.maintain import backup, check
 from sgonz.store.rows import ArtifactRow, BenchmarkRow, EndedJob
@@ -392,6 +393,43 @@ class TestCopies:
             store.set_state(["alone"], State.CANCELLED, time=200.0)
         changed = {row.table for row in copy(source, target) if row.written}
         assert changed == {"runs"}
+
+    def test_copy_that_was_killed_half_way_goes_on_when_it_is_typed_again(
+        self, ways: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source, target = ways
+        runs = [a_run(f"run{number}") for number in range(30)]
+        with open_store(source, workspace=tmp_path, create=True) as store:
+            sweep = a_sweep(store, runs)
+            send(store, sweep, "t", [run.run_id for run in runs])
+            lines = [line for run in runs for line in (*started(run.run_id), completed(run.run_id))]
+            store.apply("jobs/t/events/0.0.jsonl", lines, 99, tag="t", element=0)
+        monkeypatch.setattr(copying, "BATCH", 7)
+        write_batch, batches = copying._write_batch, 0
+
+        def write_some_and_die(*given: Any) -> int:
+            nonlocal batches
+            batches += 1
+            if batches == 9:  # in the middle of a table
+                os.kill(os.getpid(), signal.SIGKILL)
+            return write_batch(*given)
+
+        child = os.fork()
+        if child == 0:
+            try:
+                monkeypatch.setattr(copying, "_write_batch", write_some_and_die)
+                copy(source, target)
+            finally:
+                os._exit(1)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+        done = {row.table: row.written for row in copy(source, target)}
+        assert done["sweeps"] == 0  # was there already
+        assert done["scores"] > 0
+        assert {row.written for row in copy(source, target)} == {0}
+        with open_store(source, workspace=tmp_path) as one, open_store(target, workspace=tmp_path) as other:
+            assert one.snapshot() == other.snapshot()
+            assert one.counts() == other.counts()
+        assert check(target) == []
 
     def test_target_that_went_its_own_way_is_told_of(self, ways: tuple[Any, Any], tmp_path: Path) -> None:
         source, target = ways
