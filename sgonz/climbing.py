@@ -19,6 +19,7 @@ from sgonz.rundir import JobList, Workdir
 from sgonz.store.rows import AttemptRow
 from sgonz.store.store import Store
 
+TOGETHER = (Kind.FINETUNE, Kind.DISTILL)  # done by several processes where a class has several
 DEVICE_WORDS = ("OutOfMemoryError", "CUDA", "HIP", "CUBLAS")
 
 
@@ -51,7 +52,7 @@ def _climb(workdir: Workdir, store: Store, profile: Profile, attempt: AttemptRow
         reason=f"{'the host' if host else 'the device'} had too little memory in {ran_at.resource}",
     )  # fmt: skip
     known = _known(history, profile, spec.kind, spec.model.name, spec.dataset.name)
-    found = climb(ladder_of(profile), known, ran_at, tried, host=host)
+    found = climb(ladder_of(profile, spec.kind), known, ran_at, tried, host=host)
     if found is None:
         return
     others = [each for each in history.climbs if each is not known]
@@ -61,12 +62,12 @@ def _climb(workdir: Workdir, store: Store, profile: Profile, attempt: AttemptRow
                                        dataset=found.dataset, came_from=ran_at, to=found.place, reason=found.reason)  # fmt: skip
 
 
-def ladder_of(profile: Profile) -> list[Rung]:
-    """The profile's resource classes in their order; those for several GPUs are for models that are assigned to them."""
+def ladder_of(profile: Profile, kind: Kind) -> list[Rung]:
+    """The profile's resource classes in their order; those of several processes are for training alone."""
     return [
         Rung(name=name, memory_gb=asked.memory_gb, max_memory_gb=asked.max_memory_gb)
         for name, asked in profile.resources.items()
-        if asked.engine == "torch"
+        if asked.crew == 1 or kind in TOGETHER
     ]
 
 
@@ -74,8 +75,12 @@ def place_of(history: History, profile: Profile, kind: Kind, model: str, dataset
     """Where a run starts on this cluster; None where its profile knows no resource classes."""
     if not profile.resources:
         return None
-    known = _known(history, profile, kind, model, dataset)
-    return known.place if known else Place(resource=profile.resource_for(model)[0])
+    if known := _known(history, profile, kind, model, dataset):
+        return known.place
+    name, asked = profile.resource_for(model)
+    if asked.crew > 1 and kind not in TOGETHER:  # one process does it, and needs no more than one GPU
+        name = profile.resource_for("default")[0]
+    return Place(resource=name)
 
 
 def climbed_since(history: History, profile: Profile, row: RunRow) -> bool:

@@ -30,12 +30,18 @@ def send(at: Coordinator, jobs: Sequence[Sequence[str]], problems: list[str]) ->
 
     What a limit leaves no room for, and what got no answer, is left to a later turn.
     """
-    rest = list(jobs)
-    for job in at.store.live_jobs():
-        if rest and waits(at, job) and _code_of(at, job) == at.code:
-            _extend(at, job, rest.pop(0))
-    sent = len(jobs) - len(rest)
+    rest = [tuple(run_ids) for run_ids in jobs]
     specs = {spec.run_id: spec for spec in at.store.specs(run_id for job in rest for run_id in job)}
+    waiting = [job for job in at.store.live_jobs() if waits(at, job)] if rest else []
+    wanted = dict(zip(rest, _places(at, rest, specs), strict=True)) if waiting else {}
+    for job in waiting:
+        begun = _as_begun(at, job)
+        fitting = [run_ids for run_ids in rest if _is_of(begun, wanted[run_ids])]
+        # One that was begun before an edit is not given what was sent after it.
+        if fitting and begun.code == at.code:
+            rest.remove(fitting[0])
+            _extend(at, job, fitting[0])
+    sent = len(jobs) - len(rest)
     try:
         for place, part in _submissions(at, rest, specs):
             submit(at, part, place, specs)
@@ -52,11 +58,7 @@ def _submissions(
     if not jobs:
         return
     by_class: dict[Place | None, list[Sequence[str]]] = {}
-    history = costs.read(at.workdir)
-    places = cache(partial(climbing.place_of, history, at.profile))
-    for job in jobs:
-        first = specs[job[0]]
-        place = places(first.kind, first.model.name, first.dataset.name)
+    for job, place in zip(jobs, _places(at, jobs, specs), strict=True):
         by_class.setdefault(place, []).append(job)
     most = at.cluster.array_limit()
     for place, alike in by_class.items():
@@ -69,10 +71,22 @@ def waits(at: Coordinator, job: JobRow) -> bool:
     return at.profile.linger_seconds > 0 and job.idle and not job.ended and job.sweep_id == at.sweep_id
 
 
-def _code_of(at: Coordinator, job: JobRow) -> str | None:
-    """Which copy of sgonz a worker runs; one that was begun before an edit is not given what was sent after it."""
-    job_list = (at.workdir.job(job.tag) / "job.json").read_bytes()
-    return msgspec.json.decode(job_list, type=JobList).code
+def _places(
+    at: Coordinator, jobs: Sequence[Sequence[str]], specs: Mapping[str, RunSpec]
+) -> list[Place | None]:
+    """What each of these jobs is to ask for."""
+    places = cache(partial(climbing.place_of, costs.read(at.workdir), at.profile))
+    firsts = [specs[job[0]] for job in jobs]
+    return [places(first.kind, first.model.name, first.dataset.name) for first in firsts]
+
+
+def _as_begun(at: Coordinator, job: JobRow) -> JobList:
+    return msgspec.json.decode((at.workdir.job(job.tag) / "job.json").read_bytes(), type=JobList)
+
+
+def _is_of(begun: JobList, place: Place | None) -> bool:
+    """Whether a job that was begun has what runs of this place ask for."""
+    return (begun.resource, begun.memory_gb) == ((place.resource, place.memory_gb) if place else (None, None))
 
 
 def _extend(at: Coordinator, job: JobRow, run_ids: Sequence[str]) -> None:

@@ -22,8 +22,8 @@ PROFILE = Profile(
     name="here", scheduler="slurm", assign={"default": "small"},
     resources={
         "small": Resource(memory_gb=16, max_memory_gb=32),
-        "several": Resource(engine="deepspeed", deepspeed="zero2.json"),
         "large": Resource(memory_gb=64),
+        "several": Resource(gres="gpu:2", engine="deepspeed", deepspeed="zero2.json"),
     },
 )  # fmt: skip
 DEVICE = "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
@@ -86,12 +86,22 @@ def test_runs_climb_step_by_step_and_every_step_is_written_down(workdir, store):
     end_out_of_memory(workdir, store, "t2", Place(resource="small", memory_gb=32), DEVICE, 2)
     assert place(workdir) == Place(resource="large")
     end_out_of_memory(workdir, store, "t3", Place(resource="large"), DEVICE, 3)
-    assert place(workdir) == Place(resource="large")
+    assert place(workdir) == Place(resource="several")
+    end_out_of_memory(workdir, store, "t4", Place(resource="several"), DEVICE, 4)
+    assert place(workdir) == Place(resource="several")
     (row,) = store.snapshot()
     assert not climbing.climbed_since(costs.read(workdir), PROFILE, row)  # nothing higher: it may be given up
-    assert climbs(workdir) == ["small", "large"]
+    assert climbs(workdir) == ["small", "large", "several"]
     climbing.remember(workdir, store, PROFILE, ["r1"])  # a second look at the same end
-    assert climbs(workdir) == ["small", "large"]
+    assert climbs(workdir) == ["small", "large", "several"]
+
+
+def test_what_does_not_train_starts_in_a_class_of_one_process_and_stays_there(workdir, store):
+    profile = msgspec.structs.replace(PROFILE, assign={"default": "small", "big": "several"})
+    history = costs.read(workdir)
+    assert climbing.place_of(history, profile, Kind.FINETUNE, "big", "pos") == Place(resource="several")
+    assert climbing.place_of(history, profile, Kind.LOGITS, "big", "pos") == Place(resource="small")
+    assert [rung.name for rung in climbing.ladder_of(profile, Kind.LOGITS)] == ["small", "large"]
 
 
 def climbs(workdir: Workdir) -> list[str]:
