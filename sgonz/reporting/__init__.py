@@ -25,19 +25,24 @@ def report(source: Source) -> dict[str, Any]:
     points = work.weighed(work.points(source, found, comparable))
     curves, curves_note = pictures.curves(source)
     hours = accounts.hours(source)
+    drawn = pictures.best_models(source)
+    figures = {
+        "scores": pictures.scores(source, found), "points": points, "curves": curves, "grid": pictures.grid(source),
+        "hours": hours["rows"], "differences": pictures.differences(compared, source),
+    }  # fmt: skip
     return {
         "version": FORMAT,
         "sweep": _head(source),
         "states": accounts.states(source),
-        "gaps": accounts.gaps(source),
+        "gaps": [*accounts.gaps(source), *pictures.left_out(source)],
         "tables": [
             scores.summary(source, found, compared), *scores.task_tables(source, found), scores.teachers(source, comparable),
             work.speed(source), work.areas(points), scores.published(source, compared), accounts.selected(source),
             hours, accounts.failures(source), accounts.flagged(source),
         ],
         "figures": {
-            "scores": pictures.scores(source, found), "points": points, "curves": curves, "grid": pictures.grid(source),
-            "hours": hours["rows"], "differences": pictures.differences(compared, source),
+            name: [row for row in rows if row.get("model") is None or row["model"] in drawn or row["stage"].startswith("published")]
+            for name, rows in figures.items()
         },
         "notes": {"curves": curves_note},
         "provenance": _provenance(source),

@@ -10,6 +10,7 @@ from typing import Any
 from sgonz.plan.runs import State
 from sgonz.reporting.source import CURVES, STAGES, Row, Source
 
+MOST_MODELS = 40  # in a figure; more rows nobody compares
 MOST_CURVES = 12  # of one data set; more lines nobody can tell apart
 
 
@@ -84,3 +85,22 @@ def scores(source: Source, found: Mapping[tuple[str, str, str], Row]) -> list[Ro
          "teacher": source.model_title(cell["teacher"]) if cell["teacher"] else None}
         for (stage, model, dataset), cell in found.items() if cell["test"] is not None
     ]  # fmt: skip
+
+
+def best_models(source: Source) -> set[str]:
+    """Titles of the models that figures show: all, or those with the best mean validation score (mean test score is not asked)."""
+    scores: dict[str, list[float]] = defaultdict(list)
+    for row in source.selected:
+        value = row["validation"].get(row["metric"])
+        scores[row["model"]].append(value if value is not None else 0.0)
+    ranked = sorted(source.models, key=lambda name: -fmean(scores[name]) if name in scores else 0.0)
+    return {source.model_title(name) for name in ranked[:MOST_MODELS]}
+
+
+def left_out(source: Source) -> list[str]:
+    """What figures do not show, as a sentence."""
+    if len(source.models) <= MOST_MODELS:
+        return []
+    return [
+        f"Figures show the {MOST_MODELS} models with the best validation scores of {len(source.models):,}; tables hold all."
+    ]
