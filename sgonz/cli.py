@@ -80,7 +80,8 @@ def run(
 ) -> None:
     """Run a sweep until it is done; typed again, go on where it stopped.
 
-    SWEEP is a file, or the name of one in jobs/.
+    SWEEP is a file, or the name of one in jobs/. Ctrl-C leaves jobs that were sent running; nothing that is
+    finished is trained again. Look on with `sgonz watch`, `sgonz status` and `sgonz results`.
     """
     from sgonz.commands import running
 
@@ -250,7 +251,7 @@ def query(query: str | None, parameters: tuple[str, ...], workdir: str | None, o
 
 
 @sgonz.command()
-@click.argument("run_ids", nargs=-1, shell_complete=completion.run_ids)
+@click.argument("run_ids", metavar="[RUN]...", nargs=-1, shell_complete=completion.run_ids)
 @options.workdir
 @options.sweep_name
 @options.where
@@ -348,7 +349,11 @@ def import_results(
     output: str,
     **given: str | None,
 ) -> None:
-    """Take finished results from a CSV file, to be selected and reported like our own."""
+    """Take finished results from a CSV file, to be selected and reported like our own.
+
+    A line for every run. Columns: dataset, student (or model), learning_rate, batch_size, epochs, validation_loss; if there
+    are any, teacher, validation_score, test_score, exact_match, seconds, seed.
+    """
     from sgonz.commands import database
 
     database.import_results(file, workdir, name=name, columns=columns, given=given, output=output)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from sgonz.cli_examples import epilog
+
 # In the order in which a newcomer needs them; a command that stands nowhere is listed at the end.
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start here", ("plan", "run", "watch", "status", "results", "report")),
@@ -16,7 +18,11 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 class Sections(click.Group):
-    """A group that lists its commands in sections."""
+    """A group that lists its commands in sections, and shows with each what to type."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        super().add_command(cmd, name)
+        cmd.epilog = cmd.epilog or epilog(name or cmd.name or "")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         known = {name for _, names in SECTIONS for name in names}

@@ -61,10 +61,6 @@ def export(
 
     SWEEP is the name of a sweep in the work folder, or its file; without it, the newest. Typed again, files are
     written anew.
-
-    \b
-    sgonz export demo --tensorboard curves
-    sgonz export --curves curves.csv --where "dataset = pos"
     """
     from sgonz.commands import exporting
 

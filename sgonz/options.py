@@ -40,7 +40,11 @@ cluster = click.option(
     help="Where it runs: a profile in cluster_configs/ [local].",
 )
 changes = click.option(
-    "--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change a key of the sweep file."
+    "--set",
+    "changes",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change a key of the sweep file: finetune.grid.epochs=[2].",
 )
 sweep_name = click.option(
     "--sweep",
@@ -53,7 +57,8 @@ where = click.option(
     "--where",
     metavar="CONDITION",
     shell_complete=completion.conditions,
-    help='Which runs: "dataset in (pos, ner) and state = FAILED".',
+    help='Which runs: "dataset in (pos, ner) and state = FAILED"; also kind, model (~ "albeto-*"), teacher, seed, '
+    "learning_rate, tags, ...",
 )
 limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")

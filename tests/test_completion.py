@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from sgonz.cli import sgonz
+from sgonz.cli_examples import EXAMPLES
 from sgonz.cli_sections import SECTIONS
 from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
 from sgonz.store.store import open_store
@@ -121,3 +123,17 @@ def test_help_lists_every_command_once_with_its_whole_first_sentence() -> None:
     assert sorted(listed) == sorted(sgonz.commands)
     named = [name for _, names in SECTIONS for name in names]
     assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_an_example_in_help_can_be_typed(name: str) -> None:
+    """Every word of it is known to its command."""
+    for line, _ in EXAMPLES[name]:
+        program, command, *words = shlex.split(line.partition(" > ")[0])
+        assert (program, command) == ("sgonz", name)
+        with sgonz.commands[name].make_context(name, words):
+            pass
+    assert all(
+        line in CliRunner().invoke(sgonz, [name, "--help"], terminal_width=200).output
+        for line, _ in EXAMPLES[name]
+    )
