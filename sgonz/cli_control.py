@@ -77,12 +77,13 @@ def resume(run_ids: tuple[str, ...], reason: str | None, **selection: Any) -> No
 
 
 @click.command("set")
-@click.argument("pairs", metavar="KEY=VALUE...", nargs=-1, required=True)
+@click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
 @act_options
 def change(pairs: tuple[str, ...], **selection: Any) -> None:
     """Change caps while a sweep runs: max_jobs, max_gpus, gpu_hours (`none` lifts one), or priority=N of runs.
 
-    A cap that is lower than what is out stops nothing; nothing new is sent until there is room again.
+    A cap that is lower than what is out stops nothing; nothing new is sent until there is room again. Without
+    KEY=VALUE, show what was said so far.
     """
     from sgonz.commands import acting
 

@@ -19,6 +19,7 @@ from sgonz.sending import dismiss
 CAPS: dict[str, object] = {"max_jobs": Count, "max_gpus": Count, "gpu_hours": Positive}
 SETTABLE = (*CAPS, "priority")
 NOTHING = ("none", "")
+HELD = {"pause": "paused", "drain": "drained"}
 
 
 def say(
@@ -50,6 +51,36 @@ def change(at: Coordinator, settings: dict[str, float | None]) -> Orders:
         orders = replace(at.store.orders(at.sweep_id), **settings)
         at.store.set_orders(at.sweep_id, orders)
     return orders
+
+
+def listed(orders: Orders) -> list[dict[str, object]]:
+    """What was said of a sweep and still counts, oldest first; then its caps."""
+    said: list[dict[str, object]] = [
+        {"said": order.what, "value": None if order.is_hold else order.value,
+         "runs": order.where or ", ".join(order.run_ids) or "all",
+         "since": time.strftime("%Y-%m-%d %H:%M", time.localtime(order.time)), "reason": order.reason}
+        for order in orders.said
+    ]  # fmt: skip
+    caps = {name: getattr(orders, name) for name in CAPS}
+    return said + [
+        {"said": name, "value": value, "runs": "all", "since": None, "reason": None}
+        for name, value in caps.items()
+        if value is not None
+    ]
+
+
+def spoken(orders: Orders) -> list[str]:
+    """What keeps runs of a sweep from being sent, as sentences, for whoever types its command again."""
+    held = [
+        f"{HELD[order.what]} by hand: {order.where or ', '.join(order.run_ids) or 'all runs'}; `sgonz resume` goes on"
+        for order in orders.said
+        if order.what in HELD
+    ]
+    return held + [
+        f"{name} = {value:g}; `sgonz set` changes it"
+        for name in CAPS
+        if (value := getattr(orders, name)) is not None
+    ]
 
 
 def settings_of(pairs: Sequence[str]) -> dict[str, float | None]:

@@ -153,6 +153,20 @@ def test_orders_are_restored_from_the_journal(at: Coordinator) -> None:
     assert before.max_gpus == 4
 
 
+def test_a_sweep_file_that_was_edited_is_not_let_go_by_that(at: Coordinator) -> None:
+    steering.say(at, "pause", reason="a talk")
+    steering.change(at, {"max_jobs": 2})
+    edited = at.store.add_sweep(
+        name=at.sweep.name, text="", spec_json='{"b":1}', cluster="here", time=2.0, provenance={}
+    )
+    other = at.store.add_sweep(name="other", text="", spec_json="{}", cluster="here", time=3.0, provenance={})
+    assert edited != at.sweep_id
+    assert steering.spoken(at.store.orders(edited)) == [
+        "paused by hand: all runs; `sgonz resume` goes on", "max_jobs = 2; `sgonz set` changes it"
+    ]  # fmt: skip
+    assert steering.spoken(at.store.orders(other)) == []
+
+
 @pytest.mark.parametrize("moment", ["before anything moved", "half moved", "all done"])
 def test_invalidating_is_finished_by_whoever_comes_next(
     at: Coordinator, monkeypatch: pytest.MonkeyPatch, moment: str

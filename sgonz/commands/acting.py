@@ -10,6 +10,7 @@ import msgspec
 
 from sgonz import detached, failing, options, steering
 from sgonz.commands.looking import chosen
+from sgonz.commands.planning import show
 from sgonz.control import cancel as cancel_runs
 from sgonz.control import may_be_retried
 from sgonz.control import retry as retry_runs
@@ -102,6 +103,13 @@ def change(pairs: Sequence[str], **selection: Any) -> None:
         raise SpecError("set: --where and --limit go with priority", hint="Caps are for a sweep as a whole.")
     at = reopen(workdir_of(asked.workdir), asked.sweep)
     with closing(at):
+        if not pairs:
+            show(
+                steering.listed(at.store.orders(at.sweep_id)),
+                asked.output,
+                ("said", "value", "runs", "since", "reason"),
+            )
+            return
         caps = {name: value for name, value in settings.items() if name != "priority"}
         if caps and not asked.dry_run:
             steering.change(at, caps)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from sgonz import answers, detached, lock, options
+from sgonz import answers, detached, lock, options, steering
 from sgonz.checks import check_datasets
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.profile import Profile, load_profile
@@ -86,6 +86,8 @@ def _start(
     options.say(
         f"{planned.sweep.name}: {len(planned.runs)} runs to begin with, {new} of them new; work folder {folder.root}"
     )
+    for said in steering.spoken(at.store.orders(at.sweep_id)):
+        options.say(said)
     return at
 
 

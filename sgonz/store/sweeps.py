@@ -53,9 +53,13 @@ def add_sweep(
     if known is not None:
         at.connection.execute(update(sweeps).where(sweeps.c.id == known).values(latest))
         return int(known)
+    said = select(sweeps.c.orders).where(here, sweeps.c.name == name).order_by(sweeps.c.recency.desc())
     added = at.connection.execute(
         insert(sweeps).values(
             workspace_id=at.workspace,
+            orders=at.connection.execute(
+                said.limit(1)
+            ).scalar(),  # a file that was edited is not let go by that
             name=name,
             digest=digest,
             text=text,
