@@ -40,6 +40,7 @@ def status(
         "failures": [_failure(row) for row in rows if row.state in (State.FAILED, State.SKIPPED)],
         "waiting": dict(Counter(decision.waiting.values())),
         "memory": list(memory),
+        "excluded_nodes": dict(decision.excluded),
         "budget": None if decision.budget is None else msgspec.to_builtins(decision.budget),
     }  # fmt: skip
 

@@ -88,6 +88,7 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
             rows = at.store.snapshot(at.sweep_id)
             seen = snapshot(at, rows)
             decision = decide(seen)
+            at.cluster.avoid(at.workdir, decision.excluded, at.store.live_jobs())
             sent += _act(at, decision, problems)
             tell_workers(at, decision)
             if not any(not isinstance(action, decisions.Submit) for action in decision.actions):

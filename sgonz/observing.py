@@ -83,7 +83,7 @@ def _ended(at: Coordinator, job: JobRow, report: JobReport, *, said: bool) -> En
     outcome, evidence = (
         (Outcome.CANCELLED, "its runs were taken back") if back else (report.outcome, report.evidence)
     )
-    return EndedJob(tag=job.tag, element=job.element, outcome=outcome, evidence=evidence)
+    return EndedJob(tag=job.tag, element=job.element, outcome=outcome, evidence=evidence, node=report.node)
 
 
 def _poll(at: Coordinator, live: Sequence[JobRow]) -> list[tuple[JobRow, JobReport]]:

@@ -52,6 +52,7 @@ def snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
         gpus=gpus,
         tasks={name: dataset.task for name, dataset in at.sources.datasets.items()},
         stepped=_stepped(at, rows),
+        nodes=at.store.node_records(time.time() - at.sweep.retry.node_hours * 3600),
         used_gpu_hours=_used(at, orders, rows, gpus),
     )
 

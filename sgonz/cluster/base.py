@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -26,6 +26,7 @@ class JobReport:
     status: JobStatus
     outcome: Outcome = Outcome.UNKNOWN  # how it ended, where it is GONE and that is known
     evidence: str = "the job is gone"
+    node: str = ""  # where it is or was, if that is one node and known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,9 @@ class Cluster(Protocol):
 
     def remarks(self) -> list[str]:
         """What people should know of the last looks, once: that there was no answer, say."""
+
+    def avoid(self, workdir: Workdir, nodes: Collection[str], live: Sequence[JobRow]) -> None:
+        """From now on, keep jobs off these nodes; those that wait too. Silence changes nothing."""
 
     def cancel(self, jobs: Sequence[JobRow]) -> None:
         """End these jobs and nothing else; one that has ended already is no error."""

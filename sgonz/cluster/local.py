@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -93,6 +93,9 @@ class LocalCluster:
 
     def remarks(self) -> list[str]:
         return []
+
+    def avoid(self, workdir: Workdir, nodes: Collection[str], live: Sequence[JobRow]) -> None:
+        """There is one node, and it is here."""
 
     def cancel(self, jobs: Sequence[JobRow]) -> None:
         """Ask every job to stop, and after the grace time kill what is left of its session."""

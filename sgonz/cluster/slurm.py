@@ -96,6 +96,8 @@ class SlurmCluster:
         _, resource = self._profile.resource_for("default")
         if jobs.resource is not None:
             resource = self._profile.resources[jobs.resource]
+        excluded = tuple(sorted({*resource.exclude, *self.requests.notes.avoided}))
+        resource = msgspec.structs.replace(resource, exclude=excluded)
         if jobs.memory_gb is not None:
             resource = msgspec.structs.replace(resource, memory_gb=jobs.memory_gb)
         executor = ArrayExecutor(
@@ -226,6 +228,23 @@ class SlurmCluster:
     def remarks(self) -> list[str]:
         said, self._remarks = self._remarks, []
         return said
+
+    def avoid(self, workdir: Workdir, nodes: Collection[str], live: Sequence[JobRow]) -> None:
+        """Keep what is sent from now on off these nodes, and what waits in the queue."""
+        if sorted(nodes) == self.requests.notes.avoided:
+            return
+        self.requests.keep_in(workdir.root)
+        self.requests.notes.avoided = sorted(nodes)
+        self.requests.save()
+        arrays = {key[0]: job.tag for job in live if (key := _key(job)) is not None}
+        for array, tag in arrays.items():
+            asked = msgspec.json.decode((workdir.job(tag) / "job.json").read_bytes(), type=JobList)
+            _, resource = self._profile.resource_for("default")
+            if asked.resource is not None:
+                resource = self._profile.resources[asked.resource]
+            excluded = ",".join(sorted({*resource.exclude, *nodes}))
+            # Those of an array that run already are passed over, with an error that says so.
+            self.requests.run(["scontrol", "update", f"JobId={array}", f"ExcNodeList={excluded}"])
 
     def cancel(self, jobs: Sequence[JobRow]) -> None:
         """scancel by job id; what has ended already is passed over."""

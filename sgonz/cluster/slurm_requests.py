@@ -27,6 +27,7 @@ class Notes(msgspec.Struct, kw_only=True):
     counts: dict[str, int] = {}  # command -> how often it was run
     recent: list[float] = []  # times of the last minute's requests
     next_look: float = 0.0  # when the budget allows another look
+    avoided: list[str] = []  # nodes that jobs are kept off, as waiting ones were told
     missing: dict[str, float] = {}  # job that Slurm does not know -> since when
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,8 +39,8 @@ STATES: dict[str, tuple[JobStatus, Outcome | None]] = {
     "REVOKED": (GONE, Outcome.CANCELLED),
     "TIMEOUT": (GONE, Outcome.TIMEOUT),
 }
-SQUEUE_FORMAT = "%F|%K|%T|%q|%a|%r"  # nothing that a user can name, except QOS and account
-SACCT_FORMAT = "JobID,State,ExitCode,End"
+SQUEUE_FORMAT = "%F|%K|%T|%q|%a|%N|%r"  # nothing that a user can name, except QOS and account
+SACCT_FORMAT = "JobID,State,ExitCode,End,NodeList"
 QUOTA_WORDS = ("SubmitJob", "MaxSubmit", "GrpSubmit", "temporarily unable", "rate limit", "rl_")
 SILENCE_WORDS = ("Unable to contact", "timed out", "Connection refused", "connect failure", "Socket timed out",
                  "slurm_persist_conn", "Connection reset")  # fmt: skip
@@ -56,6 +57,7 @@ class Line:
     qos: str = ""
     account: str = ""
     reason: str = ""  # why it waits
+    node: str = ""  # where it is or was, if that is one node
 
     @property
     def is_held(self) -> bool:
@@ -69,7 +71,9 @@ class Line:
         if known is None:
             return None
         status, outcome = known
-        return JobReport(status=status, outcome=outcome or Outcome.UNKNOWN, evidence=self.evidence)
+        return JobReport(
+            status=status, outcome=outcome or Outcome.UNKNOWN, evidence=self.evidence, node=self.node
+        )
 
     @property
     def is_over(self) -> bool:
@@ -79,12 +83,14 @@ class Line:
 def read_squeue(text: str) -> list[Line]:
     """Lines of `squeue -h -o SQUEUE_FORMAT`; one that cannot be understood is left out."""
     found = []
-    for fields in _rows(text, 6):
-        array, indices, state, qos, account, reason = fields
+    for fields in _rows(text, 7):
+        array, indices, state, qos, account, nodes, reason = fields
         if array.isdigit():
             reason = "" if reason == "None" else reason
             evidence = f"squeue: {state}" + (f" ({reason})" if reason else "")
-            found.append(Line(int(array), read_indices(indices), state, evidence, qos, account, reason))
+            found.append(
+                Line(int(array), read_indices(indices), state, evidence, qos, account, reason, _one(nodes))
+            )
     return found
 
 
@@ -95,12 +101,12 @@ def read_sacct(text: str) -> list[Line]:
     closes so what the accounting still has open.
     """
     found = []
-    for job, words, code, end in _rows(text, 4):
+    for job, words, code, end, nodes in _rows(text, 5):
         array, _, indices = job.partition("_")
         if array.isdigit():
             state = "FLUSHED" if words == "CANCELLED" else words.split(" ", 1)[0]
             evidence = f"sacct: {words}, exit code {code}, ended {end}"
-            found.append(Line(int(array), read_indices(indices), state, evidence))
+            found.append(Line(int(array), read_indices(indices), state, evidence, node=_one(nodes)))
     return found
 
 
@@ -137,6 +143,11 @@ def is_quota(message: str) -> bool:
 def is_silence(message: str) -> bool:
     """Whether the controller did not answer, so that a submission may or may not have arrived."""
     return any(word in message for word in SILENCE_WORDS)
+
+
+def _one(nodes: str) -> str:
+    """A node's name; nothing for several of them, or for none."""
+    return "" if re.search(r"[\[,\s]", nodes) else nodes
 
 
 def _rows(text: str, width: int) -> Iterator[list[str]]:

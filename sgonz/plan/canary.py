@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from sgonz.plan.nodes import at_node, excluded
 from sgonz.plan.orders import holds, released
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.snapshot import Snapshot
@@ -71,7 +72,11 @@ def breaker_holds(snapshot: Snapshot) -> dict[str, Hold]:
     faults = [row for row in snapshot.runs if row.last_outcome in FAULTS and row.signature is not None]
     if len(faults) < snapshot.sweep.canary.same_failure:
         return {}
-    counted = [row for row in snapshot.runs if _counts(snapshot, row)]
+    to_blame = tuple(at_node(node) for node in excluded(snapshot.nodes, snapshot.sweep.retry, snapshot.now))
+    counted = [
+        row for row in snapshot.runs
+        if _counts(snapshot, row) and not (row.signature or "").endswith(to_blame)
+    ]  # fmt: skip
     found: dict[str, Hold] = {}
     keys: tuple[Callable[[RunRow], Key], ...] = (
         shapes(snapshot),

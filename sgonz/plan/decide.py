@@ -25,6 +25,7 @@ from sgonz.plan.budget import OVER_BUDGET, affordable, budget_of
 from sgonz.plan.canary import Hold, canaries
 from sgonz.plan.caps import free_jobs, within_gpus
 from sgonz.plan.holds import find_holds, taken_back
+from sgonz.plan.nodes import excluded
 from sgonz.plan.orders import priorities
 from sgonz.plan.packing import pack
 from sgonz.plan.readiness import find_ready
@@ -74,6 +75,7 @@ def decide(snapshot: Snapshot) -> Decision:
     return Decision(
         actions=tuple(actions), waiting=waiting, teachers=teachers, finished=finished,
         taken_back=taken_back(snapshot, held), for_person=person, budget=budget,
+        excluded=excluded(snapshot.nodes, sweep.retry, snapshot.now),
         stuck=not actions and _is_stuck(snapshot, by_id, person, held),
         teachers_by_loss=chosen(snapshot, grids, lambda dataset: "validation_loss", collapsed_ids),
         teachers_by_metric=chosen(snapshot, grids, lambda dataset: f"validation_{metrics.get(dataset)}", collapsed_ids),

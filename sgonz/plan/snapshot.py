@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from sgonz.plan.actions import Action
+from sgonz.plan.nodes import NodeRecord
 from sgonz.plan.orders import Orders
 from sgonz.plan.spec import Sweep
 from sgonz.plan.state import JobRow, RunRow
@@ -33,6 +34,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     gpus: Callable[[RunRow], int] = lambda row: 0  # that a job of this run asks for
     tasks: Mapping[str, str] = {}  # data set -> task type
     stepped: frozenset[str] = frozenset()  # running runs that have made a step
+    nodes: Sequence[NodeRecord] = ()  # what happened on each, where one did badly lately
     used_gpu_hours: float = 0.0  # by the sweep's jobs so far; asked only where there is a budget
 
 
@@ -61,4 +63,5 @@ class Decision(Struct, frozen=True, kw_only=True):
     taken_back: Mapping[str, tuple[str, ...]] = {}  # submission -> runs that its workers are not to begin
     for_person: Mapping[str, str] = {}  # of those that wait: held until somebody says something
     budget: Budget | None = None
+    excluded: Mapping[str, str] = {}  # node that jobs are not to go to -> why
     stuck: bool = False  # nothing is out, nothing will happen by itself, and nobody has asked for a pause

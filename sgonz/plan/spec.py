@@ -112,6 +112,8 @@ class Retry(Table, frozen=True, kw_only=True):
     max_interruptions: Count = 50  # timeouts, preemptions and lost nodes
     same_failure: Count = 2  # the same failure in the same place this often in a row is final
     delay_seconds: Annotated[float, Meta(ge=0)] = 30.0  # before the second attempt; doubles with each failure
+    node_failures: Annotated[int, Meta(ge=0)] = 3  # so many in a row and a node is left out; 0: none ever is
+    node_hours: Annotated[float, Meta(gt=0)] = 24.0  # after its last failure a node is tried again
 
 
 class Budget(Table, frozen=True, kw_only=True):

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sgonz.plan.nodes import NodeRecord
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import Kind, RunSpec, State
 from sgonz.plan.state import JobRow, RunRow, ScoreRow
-from sgonz.store import collect, jobs, labels, measured, orders, problems, query, reading, sweeps, usage
+from sgonz.store import (
+    collect,
+    jobs,
+    labels,
+    measured,
+    nodes,
+    orders,
+    problems,
+    query,
+    reading,
+    sweeps,
+    usage,
+)
 from sgonz.store.connected import Connected
 from sgonz.store.rows import (
     ArtifactRow,
@@ -139,6 +152,11 @@ class Answers(Connected):
         """How many bytes of every event file have been applied."""
         with self.reading() as at:
             return collect.offsets(at)
+
+    def node_records(self, since: float) -> list[NodeRecord]:
+        """What happened on every node, where one did badly since then."""
+        with self.reading() as at:
+            return nodes.node_records(at, since)
 
     def problems(self) -> list[Problem]:
         """What was ever wrong with event files, oldest first."""

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import Text, bindparam, delete, func, insert, select, update
 
+from sgonz.plan.nodes import at_node
 from sgonz.plan.runs import Outcome, State
 from sgonz.plan.state import JobRow
 from sgonz.store.rows import EndedJob, SubmissionRow
@@ -187,14 +188,16 @@ def end_jobs(at: Transaction, ended: Iterable[EndedJob], time: float) -> None:
         .where(jobs.c.workspace_id == at.workspace)
         .where(jobs.c.tag == bindparam("its_tag"), jobs.c.element == bindparam("its_element"))
         .values(ended=time, outcome=bindparam("how"), evidence=bindparam("why"))
+        .values(host=func.coalesce(bindparam("its_node", type_=Text), jobs.c.host))
     )
     at.connection.execute(
         close_job,
         [
-            {"its_tag": job.tag, "its_element": job.element, "how": job.outcome, "why": job.evidence}
+            {"its_tag": job.tag, "its_element": job.element, "how": job.outcome, "why": job.evidence,
+             "its_node": job.node or None}
             for job in closing.values()
         ],
-    )
+    )  # fmt: skip
     _give_back(at, closing, _close_attempts(at, closing, time), time)
 
 
@@ -261,9 +264,15 @@ def _blame(job: EndedJob, counted: Mapping[str, Any]) -> dict[str, Any]:
         return {"interruptions": counted["interruptions"] + 1}
     if job.outcome not in FAULTS:
         return {}
-    signature = f"job ended {job.outcome}"
-    repeats = counted["signature_repeats"] if counted["signature"] == signature else 0
-    return {"failures": counted["failures"] + 1, "signature": signature, "signature_repeats": repeats + 1}
+    what = f"job ended {job.outcome}"
+    node = job.node if job.outcome is Outcome.FAILED else ""
+    signature = what + at_node(node) if node else what
+    before, repeats = counted["signature"] or "", counted["signature_repeats"]
+    if not before.startswith(what):
+        repeats = 1
+    elif not node or before != signature:  # the same node again may be the node's own fault
+        repeats += 1
+    return {"failures": counted["failures"] + 1, "signature": signature, "signature_repeats": repeats}
 
 
 def _update_runs(at: Transaction, run_ids: Iterable[str], changes: dict[str, Any]) -> None:

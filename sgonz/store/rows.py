@@ -59,6 +59,7 @@ class EndedJob(Row, frozen=True, kw_only=True):
     element: int
     outcome: Outcome
     evidence: str
+    node: str = ""  # it was on, where the cluster says so
 
 
 class EndedJobRow(Row, frozen=True, kw_only=True):

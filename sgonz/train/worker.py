@@ -104,7 +104,7 @@ def work(folder: Path, element: int, restart: int | None = None) -> None:
                   stream=stream, told=told)  # fmt: skip
         job.emit(
             JobStarted(
-                time=time.time(), host=os.uname().nodename, pid=os.getpid(), restart=restart, device=device(),
+                time=time.time(), host=os.environ.get("SLURMD_NODENAME") or os.uname().nodename, pid=os.getpid(), restart=restart, device=device(),
                 versions={"sgonz": __version__, **({"code": jobs.code} if jobs.code else {}), **versions(PACKAGES)},
             )
         )  # fmt: skip

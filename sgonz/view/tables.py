@@ -66,6 +66,8 @@ def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
     if answer.get("budget"):
         parts.append(whole(_budget_line(answer["budget"])))
     parts += [whole(_memory_line(step), "dim") for step in answer.get("memory", ())]
+    for node, why in answer.get("excluded_nodes", {}).items():
+        parts.append(whole(printable(f"node {node} is left out: {why}")))
     if answer.get("detached"):
         parts.append(whole(_detached_line(answer["detached"])))
     if answer["failures"]:

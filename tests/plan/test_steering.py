@@ -10,6 +10,7 @@ from small_sweep import small_sources, small_sweep
 
 from sgonz.plan.budget import warning
 from sgonz.plan.expand import finetune_runs
+from sgonz.plan.nodes import NodeRecord
 from sgonz.plan.orders import Order, Orders, holds, priorities, with_order
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.state import INVALIDATED_AT_WORK, JobRow, RunRow
@@ -351,6 +352,17 @@ def test_only_the_same_failure_in_a_row_counts(between: str):
     assert not memory.decide().for_person
     failing(memory, 1)
     assert memory.decide().for_person
+
+
+def test_what_a_bad_node_did_holds_nobody():
+    memory = large("canary = {first = false}\n")
+    failing(memory, 4, "job ended FAILED on n1")
+    assert memory.decide().for_person
+    lost = tuple(memory.now - number for number in range(4))
+    memory.known["nodes"] = [NodeRecord(node="n1", lost=lost), NodeRecord(node="n2", began=memory.now - 9)]
+    decision = memory.decide()
+    assert set(decision.excluded) == {"n1"}
+    assert not decision.for_person
 
 
 def test_resuming_forgives_what_was_before_and_nothing_later():

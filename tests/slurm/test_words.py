@@ -36,15 +36,15 @@ def test_indices_are_read_as_slurm_writes_them(text: str, indices: set[int] | No
 
 
 def test_lines_of_squeue_are_read_and_what_is_not_one_is_left_out() -> None:
-    text = "12|0-999%4|PENDING|normal|dev|Priority\n12|7|RUNNING|normal|dev|None\nslurm: a note\n|||\n"
+    text = "12|0-999%4|PENDING|normal|dev||Priority\n12|7|RUNNING|normal|dev|n1|None\nslurm: a note\n|||\n"
     pending, running = read_squeue(text)
     assert pending.indices == frozenset(range(1000))
     assert pending.evidence == "squeue: PENDING (Priority)"
-    assert running.report == JobReport(status=JobStatus.RUNNING, evidence="squeue: RUNNING")
+    assert running.report == JobReport(status=JobStatus.RUNNING, evidence="squeue: RUNNING", node="n1")
 
 
 def test_lines_of_sacct_say_who_cancelled() -> None:
-    (line,) = read_sacct("12_[0-3]|CANCELLED by 1000|0:15|1700000000\n")
+    (line,) = read_sacct("12_[0-3]|CANCELLED by 1000|0:15|1700000000|None assigned\n")
     assert line.report == JobReport(
         status=JobStatus.GONE,
         outcome=Outcome.CANCELLED,
@@ -53,14 +53,14 @@ def test_lines_of_sacct_say_who_cancelled() -> None:
 
 
 def test_a_job_that_only_the_controller_gave_up_was_not_cancelled_by_somebody() -> None:
-    (line,) = read_sacct("12_0|CANCELLED|0:0|1700000000\n")
+    (line,) = read_sacct("12_0|CANCELLED|0:0|1700000000|n1\n")
     assert line.report is not None
     assert line.report.outcome is Outcome.UNKNOWN
 
 
 @given(st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ_+", min_size=1).filter(lambda word: word not in STATES))
 def test_nothing_is_concluded_from_a_state_that_is_not_known(word: str) -> None:
-    (line,) = read_sacct(f"12_0|{word}|0:0|Unknown\n")
+    (line,) = read_sacct(f"12_0|{word}|0:0|Unknown|n[1-2]\n")
     assert line.report is None
     assert not line.is_over
 
