@@ -56,6 +56,18 @@ def read_specs(folder: Path, element: Element) -> dict[str, RunSpec]:
         return {run_id: decoder.decode(stream.readline()) for run_id in element.run_ids}
 
 
+def sent(workdir: Workdir) -> set[str]:
+    """Every run that a submission of this work folder carried, begun or not."""
+    found: set[str] = set()
+    for path in workdir.jobs.glob("*/job.json"):
+        try:
+            jobs = msgspec.json.decode(path.read_bytes(), type=JobList)
+        except (OSError, msgspec.DecodeError):  # just taken back, or of another version
+            continue
+        found.update(run_id for element in jobs.elements for run_id in element.run_ids)
+    return found
+
+
 def lay_out(run: RunDir, sweep: str, spec: RunSpec) -> None:
     """A run's folder with run.json, whole, and a link to it under a readable name."""
     if not _is_there(run):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from job_folders import job_list, noop
 
-from sgonz.layout import add_specs, lay_out, read_specs, write_job
+from sgonz.layout import add_specs, lay_out, read_specs, sent, write_job
 from sgonz.rundir import Element, RunDir, Workdir
 
 TAG = "sgonz-test-000001"
@@ -22,6 +22,7 @@ def test_a_submission_is_two_files_and_every_element_finds_its_runs(tmp_path: Pa
     specs = {run_id: noop(run_id) for run_id in ("aa01", "bb02", "cc03")}
     written = write_job(workdir, job_list(TAG, ["bb02"], ["cc03", "aa01"]), specs)
     assert files(tmp_path) == {f"jobs/{TAG}/job.json", f"jobs/{TAG}/runs.jsonl"}
+    assert sent(workdir) == set(specs)
     found = [read_specs(workdir.job(TAG), element) for element in written.elements]
     assert found == [{"bb02": specs["bb02"]}, {"cc03": specs["cc03"], "aa01": specs["aa01"]}]
 

@@ -13,6 +13,7 @@ from sgonz import options
 from sgonz.cluster.profile import Profile, load_profile
 from sgonz.errors import SpecError
 from sgonz.foreseen import foreseen
+from sgonz.layout import sent
 from sgonz.plan.expand import count_runs
 from sgonz.plan.ids import difference
 from sgonz.plan.runs import Kind, RunSpec
@@ -48,7 +49,7 @@ def plan(
 def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = None) -> dict[str, Any]:
     """What the sweep would run: counts by kind, the matrix, a first estimate, what is missing."""
     sweep, runs = planned.sweep, planned.runs
-    counts = count_runs(sweep, runs)
+    counts, there = count_runs(sweep, runs), sent(folder)
     cells = Counter((run.dataset.name, run.model.name) for run in runs if run.kind is Kind.FINETUNE)
     known = foreseen(planned, profile)
     hours = known["predicted_hours_by_kind"]
@@ -57,7 +58,7 @@ def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = Non
         "protocol": sweep.protocol,
         "runs": {**counts, "total": sum(counts.values())},
         "new": sum(
-            not folder.run(run.run_id).spec.exists() for run in runs
+            run.run_id not in there and not folder.run(run.run_id).spec.exists() for run in runs
         ),  # of those that are planned at once: fine-tuning, benchmarks
         "datasets": sweep.dataset_names,
         "models": list(sweep.finetune.models),
