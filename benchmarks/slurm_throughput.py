@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -198,12 +199,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Runs that do nothing, through Slurm.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"by default all: {', '.join(CASES)}")
     parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="of all cases, in turns; compare the quickest of each"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    found = {}
-    for name in options.cases or CASES:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for name in [*(options.cases or CASES)] * options.rounds:
         load = os.getloadavg()[0]
-        took = found[name] = {**measured(CASES[name], options.runs), "load": load}
+        took = {**measured(CASES[name], options.runs), "load": load}
+        found[name].append(took)
         print(
             f"{name:18} {took['runs']:6} runs  submitted {took['submit']:8.2f} s  done {took['done']:8.2f} s  "
             f"cpu {took['cpu']:6.2f} s  requests {took['requests']:6.3f}  files {took['files']:6.3f}  load {load:.1f}  "

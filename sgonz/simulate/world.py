@@ -1,0 +1,229 @@
+"""A cluster that is only imagined: slots, a clock that jumps, runs as long as predicted, and what goes wrong.
+
+The decisions are those of a real sweep, made by the same function; only what they act on is made up.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sgonz.plan import actions
+from sgonz.plan.decide import Decision, decide
+from sgonz.plan.expand import Sources, distill_runs, evaluate_run, logits_run
+from sgonz.plan.runs import Outcome, RunSpec, State
+from sgonz.plan.snapshot import Snapshot
+from sgonz.plan.spec import Sweep
+from sgonz.plan.state import JobRow, RunRow
+
+LOOK_SECONDS = 60.0  # between turns in which nothing ended and something waits for its time
+MOST_TURNS = 1_000_000
+
+
+class Faults(Struct, frozen=True, kw_only=True):
+    """What goes wrong: shares of runs that fail, and of jobs that are lost or stopped on their way."""
+
+    failed: float = 0.0  # runs, each time that one is tried
+    lost: float = 0.0  # jobs whose node goes down
+    preempted: float = 0.0  # jobs that have to leave
+
+
+@dataclass
+class Job:
+    """One job on its slot; the front of `left` is at work since `since`."""
+
+    row: JobRow
+    began: float
+    left: list[str]
+    since: float
+    stops: float = float("inf")  # when it is cut off
+    how: Outcome = Outcome.COMPLETED
+
+
+@dataclass
+class World:
+    """What a store and a cluster would know together."""
+
+    sweep: Sweep
+    sources: Sources
+    runs: Sequence[RunSpec]
+    seconds: Callable[[RunRow], float]  # how long a run takes
+    slots: int
+    target_seconds: float
+    gpus_per_job: int = 1
+    faults: Faults = field(default_factory=Faults)
+    seed: int = 0
+    now: float = 0.0
+    gpu_seconds: float = 0.0
+    sent: int = 0
+    turns: int = 0
+    rows: dict[str, RunRow] = field(default_factory=dict)
+    specs: dict[str, RunSpec] = field(default_factory=dict)
+    jobs: dict[int, Job] = field(default_factory=dict)
+    completions: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(self.seed)
+        self.add(self.runs)
+
+    def add(self, runs: Sequence[RunSpec]) -> None:
+        for run in runs:
+            self.specs.setdefault(run.run_id, run)
+            self.rows.setdefault(run.run_id, new_row(run))
+
+    def change(self, run_id: str, **facts: object) -> None:
+        self.rows[run_id] = replace(self.rows[run_id], **facts)
+
+    def live_forever(self) -> Decision:
+        """Turn until nothing is left to do, or only a person could say how to go on; the last decision."""
+        while self.turns < MOST_TURNS:
+            decision = self.turn()
+            if decision.finished or (decision.stuck and not self.jobs):
+                return decision
+            self.wait(decision)
+        raise RuntimeError(f"no end after {MOST_TURNS} turns")
+
+    def turn(self) -> Decision:
+        """Decide and act until only submissions are left, as a coordinator does."""
+        self.turns += 1
+        while True:
+            decision = decide(self.snapshot())
+            for action in decision.actions:
+                self.act(action)
+            if all(isinstance(action, actions.Submit) for action in decision.actions):
+                return decision
+
+    def snapshot(self) -> Snapshot:
+        running = {job.left[0] for job in self.jobs.values() if job.left}
+        return Snapshot(
+            now=self.now, sweep=self.sweep, runs=list(self.rows.values()),
+            metrics={name: dataset.metric for name, dataset in self.sources.datasets.items()},
+            tasks={name: dataset.task for name, dataset in self.sources.datasets.items()},
+            free_jobs=self.slots - len(self.jobs), target_seconds=self.target_seconds, seconds=self.seconds,
+            in_jobs=frozenset(run_id for job in self.jobs.values() for run_id in job.row.run_ids),
+            busy=[job.row for job in self.jobs.values()], gpus=lambda row: self.gpus_per_job,
+            stepped=frozenset(run_id for run_id in running if self.rows[run_id].state is State.RUNNING),
+            used_gpu_hours=self.gpu_seconds / 3600,
+        )  # fmt: skip
+
+    def act(self, action: actions.Action) -> None:
+        match action:
+            case actions.Fail(run_id=run_id, reason=reason):
+                self.change(run_id, state=State.FAILED, reason=reason)
+            case actions.Skip(run_id=run_id, reason=reason):
+                self.change(run_id, state=State.SKIPPED, reason=reason)
+            case actions.Revive(run_ids=run_ids):
+                for run_id in run_ids:
+                    self.change(run_id, state=State.PENDING, reason=None)
+            case actions.Cancel(run_ids=run_ids, reason=reason):
+                for run_id in run_ids:
+                    self.change(run_id, state=State.CANCELLED, reason=reason)
+            case actions.Select(selected=selected, superseded=superseded):
+                for run_id in self.rows:
+                    self.change(run_id, selected=run_id in selected, superseded=run_id in superseded)
+            case actions.OpenGate(teacher=teacher):
+                logits = logits_run(self.sweep, self.specs[teacher])
+                self.add([logits, *distill_runs(self.sweep, self.sources, logits)])
+            case actions.Evaluate(run_ids=run_ids):
+                self.add([evaluate_run(self.sweep, self.specs[run_id]) for run_id in run_ids])
+            case actions.Submit(jobs=jobs):
+                for run_ids in jobs:
+                    self.send(run_ids)
+
+    def send(self, run_ids: Sequence[str]) -> None:
+        """A job begins on a free slot at once; whether and when it is cut off is settled here."""
+        assert len(self.jobs) < self.slots, "more jobs than slots"
+        self.sent += 1
+        tag = f"job{self.sent}"
+        row = JobRow(tag=tag, element=0, sequence=self.sent, run_ids=tuple(run_ids), started=True)
+        job = Job(row, self.now, list(run_ids), self.now)
+        length = sum(self.seconds(self.rows[run_id]) for run_id in run_ids)
+        fate = self.dice.random()
+        if fate < self.faults.lost + self.faults.preempted:
+            job.stops = self.now + self.dice.random() * length
+            job.how = Outcome.NODE_FAIL if fate < self.faults.lost else Outcome.PREEMPTED
+        self.jobs[self.sent] = job
+        for run_id in run_ids:
+            assert not self.rows[run_id].state.is_live, f"{run_id} is sent twice"
+            self.change(run_id, state=State.SUBMITTED, tag=tag, element=0, reason=None)
+        self.begin_next(job)
+
+    def begin_next(self, job: Job) -> None:
+        """The next run of the list, or none: what needs a result that is not there is left out."""
+        while job.left:
+            run_id = job.left[0]
+            row = self.rows[run_id]
+            if row.state is not State.SUBMITTED or row.tag != job.row.tag:
+                job.left.pop(0)
+            elif any(self.rows[need].state is not State.COMPLETED for need in row.needs):
+                self.change(run_id, state=State.PENDING, tag=None, element=None)
+                job.left.pop(0)
+            else:
+                self.change(run_id, state=State.RUNNING, attempts=row.attempts + 1)
+                return
+
+    def wait(self, decision: Decision) -> None:
+        """Let time pass until a job ends, or for a minute where something waits for no more than that."""
+        upcoming = [self.end_of(job) for job in self.jobs.values()]
+        if not upcoming or any(
+            why.startswith(("canary", "failed before")) for why in decision.waiting.values()
+        ):
+            upcoming.append(self.now + LOOK_SECONDS)
+        self.now = min(upcoming)
+        due = [(self.end_of(job), number) for number, job in self.jobs.items()]
+        heapq.heapify(due)
+        for number in [number for _, number in sorted(due)]:
+            self.go_on(number, self.jobs[number])
+
+    def end_of(self, job: Job) -> float:
+        work = sum(self.seconds(self.rows[run_id]) for run_id in job.left)
+        return min(job.stops, job.since + work)
+
+    def go_on(self, number: int, job: Job) -> None:
+        """What a job did until now."""
+        while job.left and job.since + self.seconds(self.rows[job.left[0]]) <= min(self.now, job.stops):
+            took = self.seconds(self.rows[job.left[0]])
+            job.since += took
+            self.end_run(job.left.pop(0), job.since, took)
+            self.begin_next(job)
+        if job.left and job.stops > self.now:
+            return
+        ended = min(self.now, job.stops) if job.left else job.since
+        self.gpu_seconds += (ended - job.began) * max(1, self.gpus_per_job)
+        for place, run_id in enumerate(job.left):
+            row = self.rows[run_id]
+            if row.tag != job.row.tag or not row.state.is_live:
+                continue
+            cut = {"last_outcome": job.how, "ended": ended, "interruptions": row.interruptions + 1}
+            self.change(run_id, state=State.PENDING, tag=None, element=None, **(cut if place == 0 else {}))
+        del self.jobs[number]
+
+    def end_run(self, run_id: str, ended: float, took: float) -> None:
+        row = self.rows[run_id]
+        at_rest = {"tag": None, "element": None, "ended": ended}
+        if self.dice.random() < self.faults.failed:
+            signature = f"ValueError in place {self.dice.randrange(3)}"
+            repeats = row.signature_repeats + 1 if row.signature == signature else 1
+            self.change(run_id, state=State.PENDING, last_outcome=Outcome.FAILED, failures=row.failures + 1,
+                        signature=signature, signature_repeats=repeats, **at_rest)  # fmt: skip
+            return
+        self.completions[run_id] += 1
+        metric = self.sources.datasets[row.dataset].metric if row.dataset in self.sources.datasets else ""
+        loss = self.dice.uniform(0.1, 1.0)
+        self.change(run_id, state=State.COMPLETED, last_outcome=Outcome.COMPLETED, seconds=took, validation_loss=loss,
+                    validation={metric: 100 - 20 * loss}, epochs_done=row.epochs, **at_rest)  # fmt: skip
+
+
+def new_row(run: RunSpec) -> RunRow:
+    settings = run.settings
+    return RunRow(
+        run_id=run.run_id, kind=run.kind, dataset=run.dataset.name, model=run.model.name, seed=run.seed,
+        learning_rate=settings.learning_rate, batch_size=settings.batch_size, epochs=settings.epochs,
+        needs=tuple(need.run_id for need in run.needs),
+    )  # fmt: skip
