@@ -14,6 +14,7 @@ from sgonz import (
     cli_people,
     cli_sections,
     cli_sharing,
+    cli_simulate,
     cli_site,
     completion,
     options,
@@ -48,6 +49,7 @@ def sgonz() -> None:
 
 
 sgonz.add_command(cli_advance.advance)
+sgonz.add_command(cli_simulate.simulate)
 for command in (*cli_people.COMMANDS, *cli_sharing.COMMANDS, *cli_site.COMMANDS, *cli_control.COMMANDS):
     sgonz.add_command(command)
 

@@ -1,0 +1,64 @@
+"""simulate: the decisions of a whole sweep in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sgonz import options
+from sgonz.cluster.profile import Profile, load_profile
+from sgonz.commands.planning import A100_MACS_PER_SECOND
+from sgonz.opening import DEFAULT_CLUSTER
+from sgonz.plan.estimate import first_guess
+from sgonz.plan.runs import State
+from sgonz.planned import Planned, plan_sweep, workdir_of
+from sgonz.seeing import gpus_of
+from sgonz.simulate.world import Faults, World
+from sgonz.working import working
+from sgonz.workloads import workloads_of
+
+COLUMNS = ("jobs_at_a_time", "hours", "gpu_hours", "runs", "completed", "attempts", "jobs", "held")
+SLOTS = 8
+
+
+def simulate(
+    name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, slots: Sequence[int],
+    failed: float, lost: float, preempted: float, seed: int, output: str,
+) -> None:  # fmt: skip
+    """One row for every number of jobs at a time."""
+    planned = plan_sweep(name, changes, workdir_of(workdir))
+    profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
+    faults = Faults(failed=failed, lost=lost, preempted=preempted)
+    usual = profile.slots if profile.scheduler == "local" else SLOTS
+    with working("simulating"):
+        rows = [lived(planned, profile, count, faults, seed) for count in slots or (usual,)]
+    if output == "table":
+        from sgonz.view.tables import show_rows
+
+        show_rows(COLUMNS, rows)
+    else:
+        options.print_rows(rows, output, COLUMNS)
+
+
+def lived(planned: Planned, profile: Profile, slots: int, faults: Faults, seed: int) -> dict[str, Any]:
+    """A sweep on so many places, from its first job to its last; `held` counts runs that wait for a person."""
+    _, asked = profile.resource_for("default")
+    gpus = gpus_of(asked)
+    speed = A100_MACS_PER_SECOND if gpus else profile.macs_per_second
+    world = World(
+        sweep=planned.sweep, sources=planned.resolution.sources, runs=planned.runs,
+        seconds=first_guess(workloads_of(planned.sweep, planned.resolution.sources), speed),
+        slots=slots, target_seconds=profile.target_minutes * 60, gpus_per_job=gpus, faults=faults, seed=seed,
+    )  # fmt: skip
+    decision = world.live_forever()
+    rows = world.rows.values()
+    return {
+        "jobs_at_a_time": slots,
+        "hours": round(world.now / 3600, 2),
+        "gpu_hours": round(world.gpu_seconds / 3600, 2),
+        "runs": len(rows),
+        "completed": sum(row.state is State.COMPLETED for row in rows),
+        "attempts": sum(row.attempts for row in rows),
+        "jobs": world.sent,
+        "held": len(decision.for_person),
+    }
