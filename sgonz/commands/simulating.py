@@ -7,7 +7,7 @@ from typing import Any
 
 from sgonz import options
 from sgonz.cluster.profile import Profile, load_profile
-from sgonz.commands.planning import A100_MACS_PER_SECOND
+from sgonz.foreseen import A100_MACS_PER_SECOND
 from sgonz.opening import DEFAULT_CLUSTER
 from sgonz.plan.estimate import first_guess
 from sgonz.plan.runs import State
