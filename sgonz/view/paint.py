@@ -50,7 +50,8 @@ class Painter:
                 size = cell_len(sign)
                 if size == 0:
                     if cells:  # an accent of its own belongs to the sign before it
-                        cells[-1] = (cells[-1][0] + sign, cells[-1][1])
+                        last = -1 if cells[-1][0] else -2
+                        cells[last] = (cells[last][0] + sign, cells[last][1])
                     continue
                 cells += [(sign, codes), *([("", codes)] if size == 2 else [])]
         return (cells + [BLANK] * (width - len(cells)))[:width]

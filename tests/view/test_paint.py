@@ -15,7 +15,8 @@ from sgonz.view.paint import Painter
 from sgonz.view.sight import Sight
 
 WIDTH, HEIGHT = 30, 4
-texts = st.text(alphabet="ab─é漢 e\u0301", max_size=WIDTH)
+# An accent on a wide sign is left out: terminals do not agree on its place.
+texts = st.lists(st.sampled_from([*"ab─é漢 ", "e\u0301"]), max_size=WIDTH).map("".join)
 styles = st.sampled_from(["", "bold", "red", "bold green on blue", "reverse"])
 line = st.lists(st.tuples(texts, styles), max_size=3).map(lambda parts: _line(parts))
 
