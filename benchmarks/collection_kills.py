@@ -1,6 +1,6 @@
 """Whether collection loses or doubles anything when writers and collectors are killed, many times over.
 
-    python benchmarks/collection_kills.py [--postgres URL] [--kills 1000] [--writers 64] [--seconds 15]
+    python benchmarks/collection_kills.py [--postgres URL [--without-sqlite]] [--kills 1000] [--writers 64] [--seconds 15]
 
 Two parts, on SQLite and, where a URL of an empty database with {part} in its name is given, on Postgres:
 
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,11 @@ def collect_for_ever(location: str | Path, folder: Path) -> None:
             time.sleep(0.05)
 
 
-def collect_all(location: str | Path, folder: Path) -> None:
+def collect_all(location: str | Path, folder: Path, begun: int | None = None) -> None:
+    """Collect what is there; `begun` is where to say that the store is open."""
     with open_store(location, workspace=folder, recorded=False) as store:
+        if begun is not None:
+            os.write(begun, b"!")
         collection.collect(store, Workdir(folder), store.live_jobs())
 
 
@@ -153,8 +157,12 @@ def kills(location: str | Path, folder: Path, times: int) -> dict[str, Any]:
                 lines = b"".join(encode(next(told)) + b"\n" for _ in range(400))
                 (folder / "jobs" / "t" / "events" / f"{writer}.{attempt}.jsonl").write_bytes(lines)
             attempt += 1
-        child = forked(lambda: collect_all(location, folder))
-        time.sleep(0.004 + 0.06 * chance.random())
+        hears, says = os.pipe()
+        child = forked(partial(collect_all, location, folder, says))
+        os.read(hears, 1)
+        time.sleep(0.06 * chance.random())
+        os.close(hears)
+        os.close(says)
         os.kill(child, signal.SIGKILL)
         if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
             killed += 1
@@ -200,13 +208,18 @@ def main() -> None:
     parser.add_argument(
         "--postgres", help="URL of an empty database, with {part} in its name: live and kills"
     )
+    parser.add_argument("--without-sqlite", action="store_true")
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--writers", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=15)
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as temporary:
-        for engine in ("SQLite", "Postgres") if options.postgres else ("SQLite",):
+        engines = [
+            *(() if options.without_sqlite else ("SQLite",)),
+            *(("Postgres",) if options.postgres else ()),
+        ]
+        for engine in engines:
             for part in ("live", "kills"):
                 folder = Path(temporary) / engine / part
                 location: str | Path = folder / "sgonz.db"
