@@ -48,10 +48,9 @@ def status(
 def brought_up_to_date(
     answer: Mapping[str, Any],
     counts: Mapping[tuple[Kind, str], Mapping[State, int]],
-    attempts: int,
     failed: Sequence[FailedRow],
 ) -> dict[str, Any]:
-    """What an earlier turn found, with runs as they stand now; teachers and reasons are that turn's."""
+    """What an earlier turn found, with runs as they stand now; teachers, reasons and attempts are that turn's."""
     kinds: dict[str, Counter[State]] = defaultdict(Counter)
     datasets: dict[str, dict[str, Counter[State]]] = defaultdict(lambda: defaultdict(Counter))
     for (kind, dataset), states in counts.items():
@@ -63,7 +62,6 @@ def brought_up_to_date(
         "finished": answer["finished"] and all(state.is_final for state in map(State, now)),
         "runs": now,
         "kinds": {kind: _in_order(states) for kind, states in kinds.items()},
-        "attempts": attempts,
         "datasets": {
             name: {
                 **facts,

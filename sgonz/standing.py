@@ -57,9 +57,7 @@ def latest(store: Store, sweep_id: int) -> dict[str, Any] | None:
     text = store.last_answer(sweep_id)
     if text is None:
         return None
-    return brought_up_to_date(
-        msgspec.json.decode(text), counts, store.attempts_made(sweep_id), store.failed(sweep_id)
-    )
+    return brought_up_to_date(msgspec.json.decode(text), counts, store.failed(sweep_id))
 
 
 def found(store: Store, sweep_id: int, now: float) -> StandingRow | None:

@@ -98,11 +98,6 @@ class Answers(Connected):
         with self.reading() as at:
             return reading.failed(at, sweep_id)
 
-    def attempts_made(self, sweep_id: int) -> int:
-        """How often the runs of a sweep were tried."""
-        with self.reading() as at:
-            return reading.attempts_made(at, sweep_id)
-
     def query(self, name_or_sql: str, parameters: Mapping[str, Any] | None = None) -> query.Answer:
         """Column names and rows of a named query or of any SQL that only reads."""
         return query.ask(self.location, self._workspace, name_or_sql, parameters or {})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.state import RunRow, ScoreRow
@@ -84,27 +84,19 @@ def list_attempts(at: Transaction, run_ids: Iterable[str] | None = None) -> list
 
 def failed(at: Transaction, sweep_id: int) -> list[FailedRow]:
     """Runs of a sweep that have no result and will have none, in order of arrival."""
+    linked = select(sweep_runs.c.run_id).where(_linked(), sweep_runs.c.sweep_id == sweep_id).exists()
     found = (
         select(*(runs.c[name] for name in FailedRow.__struct_fields__))
-        .join_from(runs, sweep_runs, _linked())
-        .where(runs.c.workspace_id == at.workspace, sweep_runs.c.sweep_id == sweep_id)
-        .where(runs.c.state.in_((State.FAILED, State.SKIPPED)))
+        .where(runs.c.workspace_id == at.workspace, linked)
+        .where(
+            runs.c.kind.in_(Kind), runs.c.state.in_((State.FAILED, State.SKIPPED))
+        )  # every kind: for the index
         .order_by(runs.c.position)
     )
     return [
         FailedRow(**{**row._asdict(), "kind": _KINDS[row.kind], "state": _STATES[row.state]})
         for row in at.connection.execute(found)
     ]
-
-
-def attempts_made(at: Transaction, sweep_id: int) -> int:
-    """How often the runs of a sweep were tried."""
-    total = (
-        select(func.sum(runs.c.attempts))
-        .join_from(runs, sweep_runs, _linked())
-        .where(runs.c.workspace_id == at.workspace, sweep_runs.c.sweep_id == sweep_id)
-    )
-    return int(at.connection.execute(total).scalar() or 0)
 
 
 def counts(at: Transaction, sweep_id: int | None = None) -> dict[tuple[Kind, str], dict[State, int]]:
