@@ -87,16 +87,22 @@ def read_limits(requests: Requests) -> Limits:
     user = getpass.getuser()
     show = ("sacctmgr", "-n", "-P", "show")
     associations = requests.ask(
-        *show, "association", "where", f"user={user}", "format=Account,DefaultQOS,QOS,MaxSubmitJobs"
+        *show,
+        "association",
+        "where",
+        f"user={user}",
+        "format=Account,DefaultQOS,QOS,MaxSubmitJobs,GrpSubmitJobs",
     )
     return msgspec.structs.replace(
         bare,
         default_account=requests.ask(*show, "user", user, "format=DefaultAccount").strip(),
-        associations=tuple(_association(line) for line in associations.splitlines() if line.count("|") == 3),
+        associations=tuple(_association(line) for line in associations.splitlines() if line.count("|") == 4),
         qos=tuple(
-            Qos(name=name, most=_number(most))
-            for name, _, most in (
-                line.partition("|") for line in requests.ask(*show, "qos", "format=Name,MaxSubmitJobsPU").splitlines()
+            Qos(name=name, most=_least(own, group))
+            for name, own, group in (
+                line.split("|")
+                for line in requests.ask(*show, "qos", "format=Name,MaxSubmitJobsPU,GrpSubmitJobs").splitlines()
+                if line.count("|") == 2
             )
         ),
         partition_qos=_partition_qos(requests.ask("scontrol", "show", "partition", "--oneliner")),
@@ -110,11 +116,16 @@ def limits_without_accounting(requests: Requests) -> Limits:
 
 
 def _association(line: str) -> Association:
-    account, default_qos, allowed, most = line.split("|")
+    account, default_qos, allowed, own, group = line.split("|")
     first = allowed.split(",")
     # Without a default, Slurm takes `normal` where that is allowed.
     default = default_qos or ("normal" if "normal" in first else first[0])
-    return Association(account=account, default_qos=default, most=_number(most))
+    return Association(account=account, default_qos=default, most=_least(own, group))
+
+
+def _least(own: str, group: str) -> int | None:
+    """The narrower of a user's limit and a group's; what others of the group have in the queue is not seen."""
+    return min((most for most in (_number(own), _number(group)) if most is not None), default=None)
 
 
 def _number(text: str) -> int | None:

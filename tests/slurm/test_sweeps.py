@@ -65,6 +65,16 @@ def test_a_quota_is_met_by_waves_and_never_run_against(start: Start, dev: DevClu
     assert not sweep.problems
 
 
+def test_a_limit_on_a_group_is_read_like_one_on_a_user(start: Start, dev: DevCluster) -> None:
+    change = ("sacctmgr", "-i", "modify", "qos", "few", "set")
+    dev.ask(*change, f"GrpSubmitJobs={FEW - 1}")
+    try:
+        sweep = start(FEW, resource=Resource(qos="few", max_minutes=10))
+        assert sweep.at.cluster.free_slots([]) == FEW - 1
+    finally:
+        dev.ask(*change, "GrpSubmitJobs=-1")
+
+
 def test_other_jobs_of_the_user_count_against_the_quota(start: Start, dev: DevCluster) -> None:
     other = dev.ask(
         "sbatch", "--parsable", "--qos=few", "--hold", "--output=/dev/null", "--array=0-2", "--wrap=true"
