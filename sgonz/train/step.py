@@ -61,7 +61,7 @@ class Machine:
 
     @property
     def bare_model(self) -> PreTrainedModel:
-        return self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        return self.model  # accelerate's unwrap_model would take autocast off the forward pass for good
 
     @property
     def clipping(self) -> float:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
@@ -157,3 +158,14 @@ def test_run_says_what_it_runs_on(bench):
     bench.do(bench.run("r1", Kind.FINETUNE, "text", "albert", settings={"epochs": 1}))
     ready = next(event for event in bench.events if isinstance(event, RunReady))
     assert (ready.precision, ready.rows, ready.steps, ready.micro_batch) == ("fp32", 96, 12, 8)
+
+
+def test_mixed_precision_outlasts_whoever_looks_at_the_model(bench):
+    run = bench.run("run", Kind.FINETUNE, "text", "albert")
+    machine = loop.machine_of(finetune.prepare(bench.preparing(run)), "bf16", steps=10)
+    assert sum(parameter.numel() for parameter in machine.bare_model.parameters())
+    seen = set()
+    layer = next(module for module in machine.model.modules() if isinstance(module, torch.nn.Linear))
+    layer.register_forward_hook(lambda module, arguments, output: seen.add(output.dtype))
+    step.gradients(machine, np.arange(4), 4)
+    assert seen == {torch.bfloat16}
