@@ -94,14 +94,19 @@ def run(
 @click.argument("sweep", shell_complete=completion.sweep_files)
 @sweep_options
 @click.option("--detach", is_flag=True, help="Let small Slurm jobs make all further turns.")
+@click.option("--dry-run", is_flag=True, help="Print the exact commands and scripts, and send nothing.")
 @options.yes
 @options.output
 def submit(
-    sweep: str, workdir: str | None, cluster: str | None, changes: tuple[str, ...], detach: bool, yes: bool, output: str
+    sweep: str, workdir: str | None, cluster: str | None, changes: tuple[str, ...], detach: bool, dry_run: bool, yes: bool,
+    output: str,
 ) -> None:  # fmt: skip
     """Send what can be sent now and return; `sgonz advance`, or with --detach a job, sends what follows."""
     from sgonz.commands import running
 
+    if dry_run:
+        running.rehearse(sweep, workdir, cluster, changes)
+        return
     running.submit(sweep, workdir, cluster, changes, detach=detach, yes=yes, output=output)
 
 
@@ -262,6 +267,9 @@ def query(query: str | None, parameters: tuple[str, ...], workdir: str | None, o
     "--lines", "-n", type=click.IntRange(min=1), default=40, show_default=True, help="Last lines of each."
 )
 @options.output
+@click.option(
+    "-f", "--follow", is_flag=True, help="Go on as they grow, until they end; by default what runs."
+)
 def logs(
     run_ids: tuple[str, ...],
     workdir: str | None,
@@ -270,10 +278,14 @@ def logs(
     limit: int | None,
     lines: int,
     output: str,
+    follow: bool,
 ) -> None:
     """Print the end of runs' logs; without a choice, of those that failed."""
     from sgonz.commands import looking
 
+    if follow:
+        looking.follow_logs(run_ids, workdir, sweep, where, lines)
+        return
     looking.logs(run_ids, workdir, sweep, where, limit, lines, output=output)
 
 

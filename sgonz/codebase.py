@@ -39,6 +39,11 @@ def keep(workdir: Workdir, package: Path = PACKAGE) -> str | None:
     return digest
 
 
+def kept_as(package: Path = PACKAGE) -> str | None:
+    """What `keep` would say; nothing is copied."""
+    return None if is_installed(package) else digest_of(package)
+
+
 def setup_lines(workdir: Workdir, digest: str | None) -> tuple[str, ...]:
     """Shell lines after which Python finds the copy before anything else, also in what it starts."""
     if digest is None:

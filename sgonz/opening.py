@@ -40,17 +40,24 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 def start(planned: Planned, profile: Profile, workdir: Workdir) -> Coordinator:
     """Write the sweep into the store (once) and open it."""
     store = open_store(database(profile, workdir), workspace=workdir.root, create=True)
+    at = begin(store, planned, profile, workdir, codebase.keep(workdir))
+    codebase.tidy(workdir, {str(sweep.provenance.get("code")) for sweep in store.sweeps()})
+    return at
+
+
+def begin(
+    store: Store, planned: Planned, profile: Profile, workdir: Workdir, code: str | None
+) -> Coordinator:
+    """Write the sweep into an open store."""
     loads = workloads_of(planned.sweep, planned.resolution.sources)
     stored = Stored(
         sweep=planned.table, sources=planned.resolution.sources,
         workloads={"\t".join(key): load for key, load in loads.items()},
     )  # fmt: skip
-    code = codebase.keep(workdir)
     sweep_id = store.add_sweep(
         name=planned.sweep.name, text=dump(planned.table), spec_json=msgspec.json.encode(stored, order="sorted").decode(),
         cluster=lasting_name(profile), time=time.time(), provenance={**provenance(), "code": code},
     )  # fmt: skip
-    codebase.tidy(workdir, {str(sweep.provenance.get("code")) for sweep in store.sweeps()})
     return Coordinator(
         workdir=workdir, store=store, cluster=cluster_of(profile, workdir), profile=profile, sweep_id=sweep_id,
         sweep=planned.sweep, sources=planned.resolution.sources, workloads=loads, code=code,

@@ -43,7 +43,7 @@ def send(at: Coordinator, jobs: Sequence[Sequence[str]], problems: list[str]) ->
             _extend(at, job, fitting[0])
     sent = len(jobs) - len(rest)
     try:
-        for place, part in _submissions(at, rest, specs):
+        for place, part in submissions(at, rest, specs):
             submit(at, part, place, specs)
             sent += len(part)
     except (HeldByQuota, NoAnswer) as no_room:
@@ -51,7 +51,7 @@ def send(at: Coordinator, jobs: Sequence[Sequence[str]], problems: list[str]) ->
     return sent
 
 
-def _submissions(
+def submissions(
     at: Coordinator, jobs: Sequence[Sequence[str]], specs: Mapping[str, RunSpec]
 ) -> Iterator[tuple[Place | None, Sequence[Sequence[str]]]]:
     """Jobs by what they ask for, in parts that the cluster takes as one submission each."""
@@ -118,22 +118,12 @@ def submit(
     The intent is in the store, and everything that the jobs read is on disk, before anything is sent; a
     crash at any point leaves either nothing, or an intent that the next turn looks up by its tag.
     """
-    sequence = at.store.next_sequence()
-    tag = f"sgonz-{short_name(at.workdir)}-{sequence:06d}"
     generations.settle_all(at, (run_id for job in jobs for run_id in job))
-    elements = tuple(Element(run_ids=tuple(job)) for job in jobs)
-    resource = place.resource if place else None
-    asked = at.profile.resources[resource] if resource else Resource()
-    job_list = JobList(
-        processes=asked.crew, deepspeed=deepspeed.read(asked.deepspeed, at.profile.path) if asked.deepspeed else None,
-        tag=tag, sweep=at.sweep.name, sequence=sequence, threads=at.sweep.threads, linger_seconds=at.profile.linger_seconds,
-        runs_at_once=at.profile.runs_at_once(resource), resource=resource, memory_gb=place.memory_gb if place else None, code=at.code,
-        elements=elements,
-    )  # fmt: skip
-    job_list = write_job(at.workdir, job_list, specs)
+    job_list = write_job(at.workdir, job_list_of(at, jobs, place, at.store.next_sequence()), specs)
+    tag = job_list.tag
     at.store.add_submission(
         tag=tag,
-        sequence=sequence,
+        sequence=job_list.sequence,
         sweep_id=at.sweep_id,
         cluster=at.profile.name,
         elements=jobs,
@@ -145,6 +135,20 @@ def submit(
         take_back(at, tag, len(jobs), refusal.message)
         raise
     at.store.mark_sent(tag, external_ids, time.time())
+
+
+def job_list_of(
+    at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None, sequence: int
+) -> JobList:
+    """What a submission will be."""
+    resource = place.resource if place else None
+    asked = at.profile.resources[resource] if resource else Resource()
+    return JobList(
+        processes=asked.crew, deepspeed=deepspeed.read(asked.deepspeed, at.profile.path) if asked.deepspeed else None,
+        tag=f"sgonz-{short_name(at.workdir)}-{sequence:06d}", sweep=at.sweep.name, sequence=sequence, threads=at.sweep.threads,
+        linger_seconds=at.profile.linger_seconds, runs_at_once=at.profile.runs_at_once(resource), resource=resource,
+        memory_gb=place.memory_gb if place else None, code=at.code, elements=tuple(Element(run_ids=tuple(job)) for job in jobs),
+    )  # fmt: skip
 
 
 def take_back(at: Coordinator, tag: str, elements: int, why: str) -> None:

@@ -43,6 +43,14 @@ class JobUsage:
     owner: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A submission as it would be sent."""
+
+    command: str  # as typed at a prompt
+    script: str = ""  # the file that it names, where it names one
+
+
 class NoAnswer(SgonzError):
     """The cluster did not answer, so nothing is known and nothing is concluded."""
 
@@ -67,6 +75,9 @@ class Cluster(Protocol):
 
         Raises HeldByQuota or SubmissionRefused when nothing was sent, NoAnswer when that cannot be known.
         """
+
+    def written(self, workdir: Workdir, jobs: JobList) -> list[Written]:
+        """What `submit` would send, by the same functions; nothing is written."""
 
     def poll(self, live: Sequence[JobRow]) -> dict[tuple[str, int], JobReport]:
         """What is known for certain, by (tag, element); a job that nothing is known of is not in it."""

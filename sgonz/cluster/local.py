@@ -9,15 +9,19 @@ import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from sgonz.cluster.base import JobReport, JobStatus, JobUsage
+from sgonz.cluster.base import JobReport, JobStatus, JobUsage, Written
 from sgonz.cluster.processes import UNKNOWN_START, Identity, Process, processes, send, start_of
 from sgonz.cluster.profile import Profile
 from sgonz.codebase import setup_lines
 from sgonz.plan.state import JobRow
 from sgonz.rundir import JobList, Workdir, write_atomic
+
+if TYPE_CHECKING:
+    from sgonz.cluster.local_executor import WorkerExecutor
 
 WORKER, MEMBER = "sgonz.train.worker", "sgonz.train.member"
 CONTROLLER = "submitit.local._local"
@@ -52,7 +56,12 @@ class LocalCluster:
         setup = setup_lines(workdir, jobs.code)
         return [self._start(folder, element, jobs.processes, setup) for element in range(len(jobs.elements))]
 
-    def _start(self, folder: Path, element: int, processes: int, setup: Sequence[str]) -> str:
+    def written(self, workdir: Workdir, jobs: JobList) -> list[Written]:
+        folder, setup = workdir.job(jobs.tag).absolute(), setup_lines(workdir, jobs.code)
+        made = (self._executor(folder, number, jobs.processes, setup) for number in range(len(jobs.elements)))
+        return [Written(command=str(executor._submitit_command_str)) for executor in made]
+
+    def _executor(self, folder: Path, element: int, processes: int, setup: Sequence[str]) -> WorkerExecutor:
         from sgonz.cluster.local_executor import WorkerExecutor  # submitit: 0.1 s, and only here
 
         executor = WorkerExecutor(
@@ -66,6 +75,10 @@ class LocalCluster:
         _, resource = self._profile.resource_for("default")
         if resource.max_minutes:
             executor.update_parameters(timeout_min=resource.max_minutes)
+        return executor
+
+    def _start(self, folder: Path, element: int, processes: int, setup: Sequence[str]) -> str:
+        executor = self._executor(folder, element, processes, setup)
         pid = executor.start()
         self._children.add(pid)
         # A child cannot lose its number before it is reaped, so a missing one has ended already.

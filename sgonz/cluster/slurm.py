@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from sgonz.cluster import slurm_pending
-from sgonz.cluster.base import HeldByQuota, JobReport, JobStatus, JobUsage, NoAnswer, SubmissionRefused
+from sgonz.cluster.base import (
+    HeldByQuota,
+    JobReport,
+    JobStatus,
+    JobUsage,
+    NoAnswer,
+    SubmissionRefused,
+    Written,
+)
 from sgonz.cluster.profile import Profile
 from sgonz.cluster.slurm_limits import Limits, limits_without_accounting, read_limits
 from sgonz.cluster.slurm_requests import COMMAND_SECONDS, Requests
@@ -31,6 +41,9 @@ from sgonz.codebase import setup_lines
 from sgonz.plan.runs import Outcome
 from sgonz.plan.state import JobRow
 from sgonz.rundir import JobList, Workdir, write_atomic
+
+if TYPE_CHECKING:
+    from sgonz.cluster.slurm_executor import ArrayExecutor
 
 # What `python -m sgonz.train.worker` does, without the search for what -m names: 10 ms of every job.
 START = "import sys; from sgonz.train.worker import main; sys.exit(main())"
@@ -87,12 +100,22 @@ class SlurmCluster:
 
     def submit(self, workdir: Workdir, jobs: JobList) -> list[str]:
         """Send every element of job.json as one array named by its tag; JOBID_INDEX of each."""
-        from sgonz.cluster.slurm_executor import ArrayExecutor  # submitit: 0.1 s, and only here
-
         self.requests.keep_in(workdir.root)
         folder = workdir.job(jobs.tag).absolute()
         if not (folder / "job.json").exists():
             write_atomic(folder / "job.json", msgspec.json.encode(jobs))
+        array = self._executor(workdir, jobs).start()
+        return [f"{array}_{element}" for element in range(len(jobs.elements))]
+
+    def written(self, workdir: Workdir, jobs: JobList) -> list[Written]:
+        """The script, and the command that `submit` would send it with."""
+        executor = self._executor(workdir, jobs)
+        return [Written(command=shlex.join(executor.command), script=executor.script)]
+
+    def _executor(self, workdir: Workdir, jobs: JobList) -> ArrayExecutor:
+        from sgonz.cluster.slurm_executor import ArrayExecutor  # submitit: 0.1 s, and only here
+
+        folder = workdir.job(jobs.tag).absolute()
         _, resource = self._profile.resource_for("default")
         if jobs.resource is not None:
             resource = self._profile.resources[jobs.resource]
@@ -100,7 +123,7 @@ class SlurmCluster:
         resource = msgspec.structs.replace(resource, exclude=excluded)
         if jobs.memory_gb is not None:
             resource = msgspec.structs.replace(resource, memory_gb=jobs.memory_gb)
-        executor = ArrayExecutor(
+        return ArrayExecutor(
             folder,
             tag=jobs.tag,
             elements=len(jobs.elements),
@@ -111,8 +134,6 @@ class SlurmCluster:
             resource=resource,
             send=self.sbatch,
         )
-        array = executor.start()
-        return [f"{array}_{element}" for element in range(len(jobs.elements))]
 
     def sbatch(self, command: Sequence[str]) -> str:
         """What sbatch prints. Raises what a submission raises."""

@@ -78,11 +78,24 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]  # submitit is not typ
         ]
         return shlex.join(["srun", *tasks, *apart, *self.members])
 
+    @property
+    def _file(self) -> Path:
+        return Path(self.folder) / "submission.sh"
+
+    @property
+    def script(self) -> str:
+        """What sbatch reads."""
+        return str(self._make_submission_file_text(self._submitit_command_str, uid=""))
+
+    @property
+    def command(self) -> list[str]:
+        """How sbatch is called."""
+        return self._make_submission_command(self._file)
+
     def _submit_command(self, command: str) -> str:
         """submitit writes a hidden draft, links to it by job id and waits 0.2 s; one file by one name is enough."""
-        script = self.folder / "submission.sh"
-        script.write_text(self._make_submission_file_text(command, uid=""))
-        said = self.send(self._make_submission_command(script))
+        self._file.write_text(self.script)
+        said = self.send(self.command)
         return str(self._get_job_id_from_submission_command(said))
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:

@@ -20,6 +20,7 @@ from sgonz.plan.where import parse
 from sgonz.planned import workdir_of
 from sgonz.store.rows import BenchmarkRow
 
+FOLLOW_SECONDS = 1.0  # between looks at logs; a shared disk shows them no sooner
 RESULT_COLUMNS = ("run_id", "kind", "dataset", "model", "teacher", "protocol", "seed", "learning_rate", "batch_size", "epochs",
                   "best_epoch", "validation_loss", "validation", "test", "selected", "selected_by_metric", "state", "flags")  # fmt: skip
 
@@ -209,6 +210,34 @@ def logs(
         path = at.workdir.run(row.run_id).log
         click.echo(f"== {row.run_id}  {row.kind}  {row.dataset}  {row.model}  {row.state}  {path}")
         click.echo(_tail(path, lines))
+
+
+def follow_logs(
+    run_ids: Sequence[str], workdir: str | None, sweep: str | None, where: str | None, lines: int
+) -> None:
+    """Print what runs write as they write it, until they are over; without a choice, of whatever runs."""
+    from sgonz.following import Followed, follow
+
+    at = reopen(workdir_of(workdir), sweep)
+    asked = bool(run_ids or where)
+
+    def named(row: RunRow) -> Followed:
+        return Followed(
+            f"{row.run_id[:8]} {row.kind} {row.dataset}/{row.model} | ", at.workdir.run(row.run_id).log
+        )
+
+    def wanted() -> tuple[dict[str, Followed], bool]:
+        # The store knows what the last turn saw; a result on disk is there before that.
+        rows = chosen(at.store.snapshot(at.sweep_id), where, run_ids)
+        left = [
+            row for row in rows if not row.state.is_final and not at.workdir.run(row.run_id).result.exists()
+        ]
+        shown = rows if asked else [row for row in rows if row.state is State.RUNNING]
+        return {row.run_id: named(row) for row in shown}, not left
+
+    with closing(at):
+        for line in follow(wanted, lines, lambda: time.sleep(FOLLOW_SECONDS)):
+            click.echo(line)
 
 
 def _tail(path: Any, lines: int) -> str:

@@ -67,6 +67,23 @@ def submit(
         _show(at, last, output, board=False)
 
 
+def rehearse(name: str, workdir: str | None, cluster: str | None, changes: Sequence[str]) -> None:
+    """Print the exact commands and scripts that `submit` would send."""
+    from sgonz.rehearsal import rehearse as think
+
+    planned = plan_sweep(name, changes, workdir_of(workdir))
+    profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
+    folder = workdir_of(workdir, profile.workdir)
+    planned = _with_sample(planned, name, changes, folder)
+    require_sources(planned)
+    found = think(planned, profile, folder)
+    for each in found:
+        click.echo(f"$ {each.command}")
+        if each.script:
+            click.echo(each.script.rstrip("\n") + "\n")
+    options.say(f"{len(found)} submissions would be sent now; nothing was.")
+
+
 def _start(
     name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, yes: bool, detach: bool = False
 ) -> Coordinator:  # fmt: skip
