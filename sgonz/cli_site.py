@@ -42,4 +42,32 @@ def doctor(cluster: str, workdir: str | None, sweep: str | None, wait: float, ou
     sys.exit(sites.doctor(cluster, workdir, sweep, wait=wait, output=output))
 
 
-COMMANDS = (cluster, doctor)
+@click.command()
+@click.argument("run_id")
+@options.workdir
+@options.sweep_name
+@options.cluster
+@click.option("--keep", is_flag=True, help="Leave the scratch copy, with what the run wrote.")
+def debug(run_id: str, workdir: str | None, sweep: str | None, cluster: str | None, keep: bool) -> None:
+    """Do one run by hand, on a node through srun, with its output here; the sweep knows nothing of it."""
+    from sgonz.commands import sites
+
+    sys.exit(sites.debug(run_id, workdir, sweep, cluster, keep=keep))
+
+
+@click.command()
+@click.argument("sweep")
+@options.workdir
+@options.changes
+@options.output
+def prefetch(sweep: str, workdir: str | None, changes: tuple[str, ...], output: str) -> None:
+    """Bring a sweep's models and data sets from the hub into its cache, for nodes without network.
+
+    Exit code 1 where something cannot be had.
+    """
+    from sgonz.commands import sites
+
+    sys.exit(sites.prefetch(sweep, workdir, changes, output=output))
+
+
+COMMANDS = (cluster, doctor, debug, prefetch)

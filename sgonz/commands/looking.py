@@ -227,12 +227,11 @@ def follow_logs(
         )
 
     def wanted() -> tuple[dict[str, Followed], bool]:
-        # The store knows what the last turn saw; a result on disk is there before that.
+        # The store knows what the last turn saw; a log or a result on disk is there before that.
         rows = chosen(at.store.snapshot(at.sweep_id), where, run_ids)
-        left = [
-            row for row in rows if not row.state.is_final and not at.workdir.run(row.run_id).result.exists()
-        ]
-        shown = rows if asked else [row for row in rows if row.state is State.RUNNING]
+        going = [row for row in rows if (not row.state.is_final if asked else row.state.is_live)]
+        left = [row for row in going if not at.workdir.run(row.run_id).result.exists()]
+        shown = rows if asked else [row for row in left if at.workdir.run(row.run_id).log.exists()]
         return {row.run_id: named(row) for row in shown}, not left
 
     with closing(at):

@@ -1,9 +1,10 @@
-"""cluster detect, doctor: commands that get to know a cluster."""
+"""cluster detect, doctor, debug, prefetch: commands about a cluster and what its nodes find there."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,55 @@ def doctor(cluster: str, workdir: str | None, sweep: str | None, *, wait: float,
     if output != "table":
         options.print_rows([asdict(check) for check in found], output, ("check", "health", "said", "remedy"))
     return int(any(check.health is Health.RED for check in found))
+
+
+def debug(run_id: str, workdir: str | None, sweep: str | None, cluster: str | None, *, keep: bool) -> int:
+    """Do one run by hand on a node, with its output here; nothing of the sweep changes."""
+    import shutil
+
+    from sgonz.commands.planning import find_run
+    from sgonz.coordinator import closing
+    from sgonz.debugging import debug as by_hand
+    from sgonz.opening import reopen
+    from sgonz.planned import workdir_of
+
+    at = reopen(workdir_of(workdir), sweep, cluster=cluster)
+    with closing(at):
+        found = find_run([row.run_id for row in at.store.snapshot(at.sweep_id)], run_id)
+        spec = at.store.spec(found)
+    status, scratch = by_hand(at, spec)
+    if keep:
+        options.say(f"what it wrote is in {scratch}")
+    else:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return status
+
+
+def prefetch(sweep: str, workdir: str | None, changes: Sequence[str], *, output: str) -> int:
+    """Bring what a sweep takes from the hub into its cache; 1 where something cannot be had."""
+    from sgonz.hub_cache import cache_folder
+    from sgonz.planned import plan_sweep, workdir_of
+    from sgonz.train.prefetch import prefetch as fetch
+
+    sources = plan_sweep(sweep, changes, workdir_of(workdir)).resolution.sources
+    found = []
+    for each in fetch(sources.models.values(), sources.datasets.values()):
+        found.append(each)
+        if output == "table":
+            click.echo(f"{each.status:<8}  {each.kind} {each.name}: {each.detail}")
+    if output != "table":
+        options.print_rows([asdict(each) for each in found], output, ("kind", "name", "status", "detail"))
+    absent = sum(each.status == "absent" for each in found)
+    options.say(
+        f"{len(found) - absent} of {len(found)} are in {cache_folder()}"
+        if found
+        else "the sweep takes nothing from the hub"
+    )
+    if absent:
+        options.say(
+            "Fetch the others where there is network, with the same HF_HOME, or give local folders as path."
+        )
+    return int(bool(absent))
 
 
 def _print_check(check: Check) -> None:
