@@ -61,7 +61,7 @@ def draft(site: Site, environment: Mapping[str, str], date: str) -> str:
     }.items():
         lines += [
             "",
-            f"[partitions.{key(name)}]".ljust(37) + "# for jobs that are predicted to end in time",
+            f"[partitions.{key(name)}]".ljust(37) + "# jobs that ask for more minutes do not go there",
             f"max_minutes = {minutes}",
         ]
     if classes:

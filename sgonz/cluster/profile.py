@@ -51,7 +51,7 @@ class Resource(Table, frozen=True, kw_only=True):
 class PartitionTable(Table, frozen=True, kw_only=True):
     """[partitions.NAME]: what tells a partition from the alternatives beside it."""
 
-    max_minutes: Count | None = None  # jobs that are predicted to end before it may go there
+    max_minutes: Count | None = None  # jobs that ask for more do not go there
 
 
 class AdvanceTable(Table, frozen=True, kw_only=True):
@@ -113,6 +113,18 @@ class Profile(Table, frozen=True, kw_only=True):
         """How many runs a job of this class does at the same time; a run of many processes has it to itself."""
         shared = self.resources.get(resource or "", Resource()).engine == "torch"
         return self.runs_per_gpu if shared else 1
+
+    def within_limits(self, resource: Resource) -> Resource:
+        """The class without those of its alternative partitions that are too short for it; never without any."""
+        if not isinstance(resource.partition, list) or resource.max_minutes is None:
+            return resource
+        limits = {name: table.max_minutes for name, table in self.partitions.items()}
+        fitting = [
+            name
+            for name in resource.partition
+            if (limits.get(name) or resource.max_minutes) >= resource.max_minutes
+        ]
+        return msgspec.structs.replace(resource, partition=fitting or resource.partition)
 
     @property
     def expanded_environment(self) -> dict[str, str]:

@@ -131,7 +131,7 @@ class SlurmCluster:
             members=[self._python, "-u", "-m", MEMBER, str(folder)],
             processes=jobs.processes,
             setup=(*self._profile.setup, *setup_lines(workdir, jobs.code)),
-            resource=resource,
+            resource=self._profile.within_limits(resource),
             send=self.sbatch,
         )
 

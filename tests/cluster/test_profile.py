@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sgonz.cluster.profile import lasting_name, load_profile, profile_names
+from sgonz.cluster.profile import PartitionTable, Profile, Resource, lasting_name, load_profile, profile_names
 from sgonz.errors import SpecError
 
 
@@ -142,3 +142,12 @@ def test_a_profile_is_found_again_from_anywhere(tmp_path: Path, monkeypatch: pyt
 def test_an_advance_job_is_described_key_by_key(tmp_path: Path) -> None:
     message = refusal(tmp_path, 'scheduler = "slurm"\n[advance]\nevery_second = 3\n')
     assert "advance.every_second is not a setting; did you mean every_seconds?" in message
+
+
+def test_partitions_that_are_too_short_for_a_class_are_not_asked_for() -> None:
+    limits = {"short": PartitionTable(max_minutes=60)}
+    profile = Profile(name="x", scheduler="slurm", partitions=limits)
+    long = Resource(partition=["short", "gpu"], max_minutes=1440)
+    assert profile.within_limits(long).partition == ["gpu"]
+    quick = Resource(partition=["short", "gpu"], max_minutes=60)
+    assert profile.within_limits(quick).partition == ["short", "gpu"]
