@@ -11,8 +11,8 @@ from sgonz.events import RunEnded
 from sgonz.plan.runs import Outcome
 from sgonz.rundir import RunDir, write_atomic
 from sgonz.train import postmortem
-from sgonz.train.child import CANCEL, STOP
 from sgonz.train.postmortem import Death
+from sgonz.train.told import CANCEL, STOP
 
 HEADER = "=== attempt 2, sgonz-1 element 0, node1, 2024-01-01 00:00:00\n"
 
