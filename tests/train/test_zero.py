@@ -7,9 +7,11 @@ import os
 import socket
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 from bench import Bench
@@ -20,7 +22,8 @@ from sgonz.events import EpochEnded, Event, RunEnded
 from sgonz.plan.runs import Kind, Outcome
 from sgonz.resources import shipped
 from sgonz.rundir import RunDir
-from sgonz.train import checkpoint
+from sgonz.train import checkpoint, finetune, loop, step
+from sgonz.train.crew import join
 from sgonz.train.execute import execute, never
 from sgonz.train.seat import Seat
 
@@ -122,3 +125,38 @@ def test_one_process_under_deepspeed_is_one_process(bench: Bench, name: str) -> 
     ends, found = together(run, name, world=1)
     assert ends[0].outcome is Outcome.COMPLETED, ends
     assert losses(found) == pytest.approx(losses(bench.events), rel=3e-3)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 4])
+def test_shares_of_a_step_add_up_to_the_whole_gradient(bench: Bench, micro_batch: int) -> None:
+    """In float64, with an uneven step: one process has four rows, the other three."""
+    run = bench.run("run", Kind.FINETUNE, "tagging", "albert", settings=LIGHT)
+    listener, rows = socket.create_server(("127.0.0.1", 0)), np.arange(7)
+
+    def gradient(seat: Seat, listener: socket.socket | None, micro_batch: int) -> torch.Tensor:
+        running = replace(bench.preparing(run), seat=seat, crew=join(seat, torch.device("cpu"), listener))
+        machine = loop.machine_of(finetune.prepare(running), "fp32", steps=10)
+        machine.model.double().eval()
+        step.gradients(machine, rows, micro_batch)
+        found = [parameter.grad for parameter in machine.model.parameters() if parameter.grad is not None]
+        machine.crew.add_up(found)
+        return torch.cat([each.flatten() for each in found])
+
+    children = []
+    for rank in range(2):
+        if not (pid := os.fork()):
+            try:
+                warnings.simplefilter("ignore")
+                seat = Seat(rank=rank, world=2, port=listener.getsockname()[1])
+                torch.save(
+                    gradient(seat, listener if rank == 0 else None, micro_batch), run.root / f"{rank}.pt"
+                )
+            finally:
+                os._exit(0)
+        children.append(pid)
+    listener.close()
+    for pid in children:
+        os.waitpid(pid, 0)
+    whole = gradient(Seat(), None, 7)
+    for rank in range(2):
+        assert (torch.load(run.root / f"{rank}.pt") - whole).norm() <= 1e-12 * whole.norm()
