@@ -232,7 +232,8 @@ def narrow(scene: Scene, paper: Paper, room: int) -> list[Text]:
 
 def wide(scene: Scene, paper: Paper, room: int) -> list[Text]:
     """Progress beside hours, what runs over the whole width, then failures beside the leaderboard."""
-    half = Paper(width=(paper.width - 3) // 2, plain=paper.plain)
+    both = scene.failed.total and scene.board
+    part = Paper(width=(paper.width - 3) // 2, plain=paper.plain) if both else paper
     datasets = len({part.dataset for part in scene.parts})
     below = max(scene.failed.total, len(scene.board or ()))
     given = fit([datasets + (datasets > 1), scene.running_total, below], room)
@@ -246,7 +247,7 @@ def wide(scene: Scene, paper: Paper, room: int) -> list[Text]:
         panels.running(scene, paper, given[1] + 1),
         curves,
         beside(
-            panels.failures(scene, half, given[2] + 1), panels.board(scene, half, given[2] + 1), half.width
+            panels.failures(scene, part, given[2] + 1), panels.board(scene, part, given[2] + 1), part.width
         ),
     ]
     return _stacked(parts, room)
