@@ -52,8 +52,9 @@ def train(training: Training) -> RunEnded:
     """Train to the end, or to where `stop` says so, and leave the best model in the run's output."""
     running, spec, settings = training.running, training.running.spec, training.running.spec.settings
     arithmetic = precision.resolve(
-        spec.precision, kind=spec.kind, switches=spec.switches, device=running.device
-    )
+        spec.precision, kind=spec.kind, switches=spec.switches, device=running.device,
+        scales=running.seat.deepspeed is None,
+    )  # fmt: skip
     rows = np.flatnonzero(training.train.counts)  # a sentence without words teaches nothing
     if not len(rows):
         raise RunError("the training split has no row to learn from")

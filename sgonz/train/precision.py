@@ -15,9 +15,24 @@ AUTOCAST = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}  # our word -> acceler
 
 
 def resolve(
-    requested: Precision, *, kind: Kind, switches: Mapping[str, SwitchValue], device: torch.device
+    requested: Precision,
+    *,
+    kind: Kind,
+    switches: Mapping[str, SwitchValue],
+    device: torch.device,
+    scales: bool = True,
 ) -> Resolved:
-    """What the requested precision comes to on this device; weights stay float32 whatever it is."""
+    """What the requested precision comes to on this device; weights stay float32 whatever it is.
+
+    `scales` says whether gradients can be scaled there, without which fp16 loses the small ones.
+    """
+    found = _on(requested, kind, switches, device)
+    return "fp32" if found == "fp16" and not scales else found
+
+
+def _on(
+    requested: Precision, kind: Kind, switches: Mapping[str, SwitchValue], device: torch.device
+) -> Resolved:
     if device.type == "cpu":
         return "bf16" if requested == "bf16" else "fp32"  # fp16 has no loss scaling there
     if requested != "auto":

@@ -121,6 +121,12 @@ def test_published_precision_on_a_gpu_depends_on_the_stage():
     assert precision.resolve("bf16", kind=Kind.FINETUNE, switches=published, device=GPU) == "bf16"
 
 
+def test_half_precision_without_loss_scaling_is_full_precision() -> None:
+    asked = {"kind": Kind.FINETUNE, "switches": {}, "device": GPU, "scales": False}
+    assert precision.resolve("fp16", **asked) == "fp32"
+    assert precision.resolve("bf16", **asked) == "bf16"
+
+
 def test_half_precision_keeps_float32_weights(bench):
     run = bench.run("r1", Kind.FINETUNE, "text", "albert", precision="bf16", settings={"epochs": 1})
     ended = bench.do(run)
