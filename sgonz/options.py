@@ -7,7 +7,7 @@ import errno
 import io
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -24,8 +24,8 @@ EXTRAS = {
     "vl_convert": "report",
     "tensorboardX": "export",
 }  # package -> extra
-FORMATS = ("table", "json", "csv", "markdown")
-FILE_FORMATS = (*FORMATS, "latex", "parquet")  # of commands whose answer is one table
+FORMATS = ("table", "json", "csv", "markdown", "latex")
+FILE_FORMATS = (*FORMATS, "parquet")  # of commands whose answer is one table
 
 workdir = click.option(
     "--workdir",
@@ -92,8 +92,16 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], output: str, columns: Sequence[str]) -> None:
-    """Rows as JSON, CSV, a markdown or LaTeX table, or Parquet bytes; `table` is drawn by the view."""
+def print_rows(
+    rows: Sequence[Mapping[str, Any]],
+    output: str,
+    columns: Sequence[str],
+    bold: Collection[tuple[int, str]] = (),
+) -> None:
+    """Rows as JSON, CSV, a markdown or LaTeX table, or Parquet bytes; `table` is drawn by the view.
+
+    `bold`: cells (row, column) that stand out in markdown and LaTeX.
+    """
     if output == "json":
         print_json(rows)
     elif output == "csv":
@@ -104,33 +112,50 @@ def print_rows(rows: Sequence[Mapping[str, Any]], output: str, columns: Sequence
         click.echo(stream.getvalue(), nl=False)
     elif output == "markdown":
         click.echo("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
-        for row in rows:
-            click.echo("| " + " | ".join(_cell(row.get(name)).replace("|", "\\|") for name in columns) + " |")
+        for at, row in enumerate(rows):
+            cells = (_cell(row.get(name)).replace("|", "\\|") for name in columns)
+            shown = (
+                f"**{cell}**" if (at, name) in bold else cell
+                for name, cell in zip(columns, cells, strict=True)
+            )
+            click.echo("| " + " | ".join(shown) + " |")
     elif output == "latex":
-        click.echo(latex(rows, columns))
+        click.echo(latex(rows, columns, bold))
     elif output == "parquet":
         from sgonz.frames import parquet
 
         sys.stdout.buffer.write(parquet(rows, columns))
 
 
-def latex(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+def latex(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], bold: Collection[tuple[int, str]] = ()
+) -> str:
     """A tabular for the booktabs package; numbers to the right."""
-    numeric = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in columns]
+    numeric = [all(_is_number(row.get(name)) for row in rows) for name in columns]
     lines = [
         f"\\begin{{tabular}}{{{''.join('r' if right else 'l' for right in numeric)}}}",
         "\\toprule",
         " & ".join(_latex_text(name) for name in columns) + r" \\",
         "\\midrule",
-        *(" & ".join(_latex_cell(row.get(name)) for name in columns) + r" \\" for row in rows),
+        *(
+            " & ".join(_latex_cell(row.get(name), (at, name) in bold) for name in columns) + r" \\"
+            for at, row in enumerate(rows)
+        ),
         "\\bottomrule",
         "\\end{tabular}",
     ]
     return "\n".join(lines)
 
 
-def _latex_cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else _latex_text(_cell(value))
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):  # rounded already
+        return value.replace(".", "", 1).lstrip("-").isdecimal()
+    return isinstance(value, int | float | None)
+
+
+def _latex_cell(value: Any, bold: bool = False) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else _latex_text(_cell(value))
+    return f"\\textbf{{{text}}}" if bold else text
 
 
 def _latex_text(text: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import sgonz
+from sgonz.answers import leaderboard
+from sgonz.commands.looking import print_for_papers
 from sgonz.errors import StoreError, UserError
 from sgonz.frames import parquet
-from sgonz.options import latex
+from sgonz.options import latex, print_rows
 from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
 from sgonz.store.store import open_store
 
@@ -57,6 +60,32 @@ def test_missing_library_is_named_with_what_to_install(monkeypatch: pytest.Monke
     with pytest.raises(UserError, match="pyarrow") as caught:
         parquet(ROWS, ("model",))
     assert "pip install" in str(caught.value)
+
+
+def test_cells_that_lead_are_bold_in_markdown_and_latex(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"model": "a", "score": "86.00"}, {"model": "b", "score": None}]
+    print_rows(rows, "markdown", ("model", "score"), {(0, "score")})
+    assert "| a | **86.00** |\n| b |  |" in capsys.readouterr().out
+    lines = latex(rows, ("model", "score"), {(0, "score")}).splitlines()
+    assert lines[0] == r"\begin{tabular}{lr}"
+    assert lines[4] == r"a & \textbf{86.00} \\"
+
+
+@pytest.mark.parametrize("output", ["markdown", "latex"])
+def test_results_for_papers_are_the_leaderboard_with_one_score_a_cell(
+    output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def row(model: str, loss: float, f1: float) -> dict[str, Any]:
+        return {"dataset": "pos", "kind": "finetune", "model": model, "teacher": None, "seed": 1, "learning_rate": 1e-3,
+                "batch_size": 16, "best_epoch": 2, "validation_loss": loss, "metric": "f1", "flags": [], "run_id": model,
+                "validation": {"f1": f1, "accuracy": 1.0}, "test": {"f1": None}, "selected": True, "superseded": False}  # fmt: skip
+
+    print_for_papers(leaderboard([row("first", 0.51234, 86.004), row("second", 0.6, 80.0)]), output)
+    text = capsys.readouterr().out
+    assert {"markdown": "**86.00**", "latex": r"\textbf{86.00}"}[output] in text
+    assert "0.5123" in text
+    assert "80.00" in text
+    assert "accuracy" not in text
 
 
 def test_latex_escapes_what_tex_would_read() -> None:

@@ -191,6 +191,6 @@ def _do(
         for row in rows:
             click.echo(f"{row.run_id}  {row.kind}  {row.dataset}  {row.model}  {row.state}")
     if asked.dry_run:
-        options.say(f"{len(rows)} runs would be {done.split(';')[0]}")
+        options.say(f"{len(rows)} {'run' if len(rows) == 1 else 'runs'} would be {done.split(';')[0]}")
     else:
         options.say(f"{count} runs {done}")

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import click
+
 from sgonz import lock, options
 from sgonz.commands.planning import show
 from sgonz.errors import SpecError
@@ -76,6 +78,7 @@ def tag(sweep: str, tags: Sequence[str], workdir: str | None, *, remove: bool, o
                 store.set_tags(name, before - set(tags) if remove else before | set(tags))
         now = store.sweep_tags().get(name, ())
     if output == "table":
-        options.say(f"{name}: {', '.join(now) or 'no tags'}")
+        told = f"{name}: {', '.join(now) or 'no tags'}"
+        options.say(told) if tags else click.echo(told)
     else:
         show([{"sweep": name, "tag": word} for word in now], output, ("sweep", "tag"))

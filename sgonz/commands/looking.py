@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -23,6 +23,9 @@ from sgonz.store.rows import BenchmarkRow
 FOLLOW_SECONDS = 1.0  # between looks at logs; a shared disk shows them no sooner
 RESULT_COLUMNS = ("run_id", "kind", "dataset", "model", "teacher", "protocol", "seed", "learning_rate", "batch_size", "epochs",
                   "best_epoch", "validation_loss", "validation", "test", "selected", "selected_by_metric", "state", "flags")  # fmt: skip
+
+PAPER_COLUMNS = ("dataset", "kind", "model", "teacher", "seed", "learning_rate", "batch_size", "epoch",
+                 "validation_loss", "metric", "validation", "test")  # fmt: skip
 
 
 def chosen(
@@ -64,6 +67,11 @@ def status(
             )
         answer = {**answer, **labels_of(at.store, at.sweep.name)}
     answer = {**answer, "detached": detached.told(at.workdir, at.sweep.name)}
+    print_status(answer, output)
+
+
+def print_status(answer: Mapping[str, Any], output: str) -> None:
+    """An answer of `status()`: drawn, whole as JSON, or a line for every data set."""
     if output == "table":
         from sgonz.view.tables import show_status
 
@@ -99,6 +107,9 @@ def results(
     if compare:
         _compare(at, found, measured, output)
         return
+    if output in ("markdown", "latex"):
+        print_for_papers(found if everything or where else answers.leaderboard(found), output)
+        return
     if output != "table":
         options.print_rows(found, output, RESULT_COLUMNS)
         return
@@ -108,6 +119,44 @@ def results(
         show_results(found)
     else:
         show_leaderboard(answers.leaderboard(found))
+
+
+def print_for_papers(found: Sequence[dict[str, Any]], output: str) -> None:
+    """One score a cell, as it is printed; bold is what the table on the screen makes bold."""
+    rows = [
+        {**row, "validation": _headline(row, "validation"), "test": _headline(row, "test")} for row in found
+    ]
+    best: dict[tuple[str, str], float] = {}
+    for row in rows:
+        if row["validation"] is not None:
+            group = row["dataset"], row["kind"]
+            best[group] = max(row["validation"], best.get(group, row["validation"]))
+    bold = {
+        (number, "validation")
+        for number, row in enumerate(rows)
+        if row["validation"] is not None and row["validation"] == best[row["dataset"], row["kind"]]
+    }
+    printed = [
+        {
+            **row,
+            "epoch": row.get("epoch", row.get("best_epoch")),
+            "validation_loss": _rounded(row["validation_loss"], 4),
+            "validation": _rounded(row["validation"], 2),
+            "test": _rounded(row["test"], 2),
+        }
+        for row in rows
+    ]
+    options.print_rows(printed, output, PAPER_COLUMNS, bold)
+
+
+def _headline(row: dict[str, Any], split: str) -> float | None:
+    scores = row[split]
+    found: float | None = scores.get(row["metric"]) if isinstance(scores, dict) else scores
+    return found
+
+
+def _rounded(value: float | None, digits: int) -> str | None:
+    return None if value is None else f"{value:.{digits}f}"
 
 
 def _compare(
@@ -126,7 +175,7 @@ def _compare(
     if output == "csv":  # one table: a file of two could not be read
         options.print_rows(comparison.flat(compared), output, comparison.COLUMNS)
         return
-    if output == "markdown":
+    if output in ("markdown", "latex"):
         options.print_rows(_to_print(compared["results"]), output, comparison.COLUMNS)
         click.echo()
         options.print_rows(_to_print(compared["summary"]), output, comparison.SUMMARY)
@@ -235,6 +284,8 @@ def follow_logs(
         return {row.run_id: named(row) for row in shown}, not left
 
     with closing(at):
+        if not asked and not wanted()[0]:
+            options.say("nothing runs now; name a run, or choose with --where, to wait for it")
         for line in follow(wanted, lines, lambda: time.sleep(FOLLOW_SECONDS)):
             click.echo(line)
 

@@ -66,7 +66,7 @@ def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = Non
         "predicted_hours": round(hours.get(Kind.FINETUNE, 0.0) + hours.get(Kind.BENCHMARK, 0.0), 2),
         **known,
         "budget_gpu_hours": sweep.budget.gpu_hours if sweep.budget else None,
-        "estimated_by": f"model size and text on {profile.name if profile else 'an A100'}, fine-tuning only; no run has been measured yet",
+        "estimated_by": f"model size and text on {profile.name if profile else 'an A100'}, fine-tuning only; measured runs do not count here",
         "matrix": [
             {"dataset": dataset, "model": model, "runs": size} for (dataset, model), size in cells.items()
         ],

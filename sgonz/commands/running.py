@@ -15,6 +15,7 @@ from sgonz import answers, detached, lock, options, steering
 from sgonz.checks import check_datasets
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.profile import Profile, load_profile
+from sgonz.commands.looking import print_status
 from sgonz.control import add_grid, stop_local_jobs
 from sgonz.coordinator import Coordinator, Turn, closing, turn
 from sgonz.errors import StoreSilent
@@ -247,9 +248,4 @@ def _show(at: Coordinator, last: Turn, output: str, *, board: bool = True) -> No
 
 def show_status(answer: Mapping[str, Any], workdir: Workdir, output: str) -> None:
     answer = {**answer, "detached": detached.told(workdir, answer["sweep"])}
-    if output != "table":
-        options.print_json(answer)
-        return
-    from sgonz.view.tables import show_status as draw
-
-    draw(answer)
+    print_status(answer, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from rich.text import Text
 
@@ -197,7 +198,8 @@ def _help(sight: Sight, paper: Paper) -> list[Text]:
         if size + 3 + len(meaning) <= paper.width:
             lines.append(own(f"{keys:<{size}}", "bold").append(f"   {meaning}", "not bold"))
         else:
-            lines += [words(keys, "bold"), Text(f"    {meaning}", end="")]
+            parts = wrap(meaning, max(20, paper.width - 4))
+            lines += [words(keys, "bold"), *(Text(f"    {part}", end="") for part in parts)]
     return lines[sight.scroll :]
 
 

@@ -222,7 +222,7 @@ def board(scene: Scene, paper: Paper, room: int, *, mark: int | None = None, fir
     fields = [
         Field(heading="data set", cell=lambda rank: rank.row.dataset, least=8, most=20),
         Field(heading="kind", cell=lambda rank: rank.row.kind, rank=3),
-        Field(heading="model", cell=lambda rank: rank.row.model, least=12, most=26),
+        Field(heading="model", cell=lambda rank: rank.row.model, least=15, most=26),
         Field(heading="teacher", cell=lambda rank: rank.row.teacher or MISSING, least=8, most=24, rank=2),
         *([Field(heading="seed", cell=lambda rank: count(rank.row.seed), right=True, rank=4)] if several else []),
         Field(heading="lr", cell=lambda rank: rate(rank.row.learning_rate), right=True, rank=6),

@@ -18,6 +18,8 @@ from sgonz.view.matrix import plan_screen
 from sgonz.view.stages import STYLES, counts_line, other_choices, stage_table
 
 FAILURES_SHOWN = 20
+ROWS_MEASURED = 1000
+LEAST_HEADING, LEAST_TEXT, GAP = 8, 16, 2  # characters of a column: its name, its text, what is between two
 
 
 def show_status(answer: Mapping[str, Any], *, console: Console | None = None) -> None:
@@ -49,7 +51,12 @@ def show_rows(
 ) -> None:
     """Print rows of any kind; `columns` says which of their values, in which order."""
     console = console or stdout_console()
-    console.print(any_table(columns, rows, title, console.width))
+    fitting = columns_that_fit(columns, rows, console.width)
+    console.print(any_table(fitting, rows, title, console.width))
+    if left_out := [printable(name) for name in columns if name not in fitting]:
+        console.print(
+            whole(f"not shown for want of width: {', '.join(left_out)} (--format csv has them)", "dim")
+        )
 
 
 def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
@@ -141,6 +148,24 @@ def any_table(columns: Sequence[str], rows: Sequence[Row], title: str | None, wi
         for name in columns
     ]
     return table_of(shown, rows, width=width, title=title)
+
+
+def columns_that_fit(columns: Sequence[str], rows: Sequence[Row], width: int) -> Sequence[str]:
+    """Columns that can be read at this width: empty ones go first, then those before the last."""
+    needs = {name: _need(name, rows) for name in columns}
+    shown = list(columns)
+    empty = [name for name in columns if all(row.get(name) is None for row in rows)]
+    for name in [*reversed(empty), *(name for name in reversed(columns[1:-1]) if name not in empty)]:
+        if len(shown) <= 2 or sum(needs[each] + GAP for each in shown) <= width:
+            break
+        shown.remove(name)
+    return shown
+
+
+def _need(name: str, rows: Sequence[Row]) -> int:
+    """The width below which a column is no pleasure to read; text that is longer goes on in the next line."""
+    longest = max((len(plain(row.get(name))) for row in rows[:ROWS_MEASURED]), default=0)
+    return max(min(len(name), LEAST_HEADING), min(longest, LEAST_TEXT))
 
 
 def _is_numeric(values: Sequence[Any]) -> bool:

@@ -208,6 +208,26 @@ def test_rows_of_any_kind_break_long_text_and_lose_none() -> None:
     assert "".join(text.split("[b]folder")[1].replace("─", "").split()) == path
 
 
+def test_rows_with_more_columns_than_the_width_holds_leave_out_empty_and_late_ones_and_say_which() -> None:
+    names = ["model", "empty", *(f"figure_{number}" for number in range(9)), "run_id"]
+    values = {
+        **dict.fromkeys(names, 123456789),
+        "model": "sample-albert-2",
+        "empty": None,
+        "run_id": "9f" * 8,
+    }
+    at = console(80)
+    show_rows(names, [values], console=at)
+    text = printed(at)
+    table, left_out = text.split("not shown for want of width: ")
+    assert "sample-albert-2" in table
+    assert "9f" * 8 in table
+    assert "empty" in left_out
+    assert "figure_8" in left_out
+    assert "figure_0" in table
+    assert "--format csv" in left_out
+
+
 def test_rows_of_any_kind_show_every_value_in_words() -> None:
     values = {
         "none": None,
