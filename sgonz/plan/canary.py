@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from sgonz.plan.nodes import at_node, excluded
+from sgonz.plan.nodes import anywhere, at_node, excluded
 from sgonz.plan.orders import holds, released
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.snapshot import Snapshot
@@ -149,7 +149,7 @@ def _after_failure(failed: RunRow) -> Hold:
 
 def _broken(streak: Sequence[RunRow]) -> Hold:
     return Hold(
-        reason=f"held: {len(streak)} runs like it in a row failed the same way ({streak[-1].signature}); {LET_GO}",
+        reason=f"held: {len(streak)} runs like it in a row failed the same way ({anywhere(streak[-1].signature)}); {LET_GO}",
         taken_back=True,
     )
 
@@ -165,7 +165,7 @@ def _streak(rows: Sequence[RunRow], let_go: Callable[[RunRow], float]) -> list[R
     """The last runs in a row that ended with one and the same failure, oldest first."""
     streak: list[RunRow] = []
     for row in sorted(rows, key=lambda row: (row.ended or 0.0, row.run_id), reverse=True):
-        same = not streak or row.signature == streak[0].signature
+        same = not streak or anywhere(row.signature) == anywhere(streak[0].signature)
         if row.last_outcome is Outcome.COMPLETED or not same or (row.ended or 0.0) <= let_go(row):
             break
         streak.append(row)

@@ -27,6 +27,13 @@ def at_node(node: str) -> str:
     return f" on {node}"
 
 
+def anywhere(signature: str | None) -> str | None:
+    """The signature without the node: a set-up line that is wrong fails alike on all of them."""
+    if signature is None or not signature.startswith("job ended "):
+        return signature
+    return signature.partition(at_node(""))[0]
+
+
 def excluded(records: Sequence[NodeRecord], retry: Retry, now: float) -> dict[str, str]:
     """Nodes that jobs are not to go to, and why.
 

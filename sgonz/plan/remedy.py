@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from sgonz.plan.nodes import anywhere
 from sgonz.plan.runs import Outcome
 
 # Words of an error -> what helps; the first that fits is shown.
@@ -72,7 +73,7 @@ def grouped(failures: Iterable[Failure]) -> list[FailureGroup]:
 
 def name_of(failure: Failure) -> str:
     """What a failure is grouped by: where and how it failed, or at least how it ended."""
-    return failure.signature or str(failure.outcome)
+    return anywhere(failure.signature) or str(failure.outcome)
 
 
 def remedy(signature: str, error: str | None, outcome: str, example: str) -> str:

@@ -27,6 +27,12 @@ def test_failures_are_grouped_by_how_they_ended_and_what_is_open_comes_first():
     assert (second.signature, second.unsolved) == ("TIMEOUT", 0)
 
 
+def test_nodes_do_not_part_a_group():
+    ends = [replace(ONE, run_id=node, signature=f"job ended FAILED on {node}") for node in ("n1", "n2")]
+    (group,) = grouped(ends)
+    assert (group.signature, group.runs) == ("job ended FAILED", 2)
+
+
 @pytest.mark.parametrize(
     ("signature", "error", "outcome", "advice"),
     [

@@ -339,6 +339,13 @@ def test_same_failure_again_and_again_holds_the_like_and_takes_back_what_was_sen
     assert "3 runs like it in a row failed the same way (E)" in next(iter(decision.for_person.values()))
 
 
+def test_jobs_that_end_the_same_way_on_one_node_after_another_are_the_same_failure():
+    memory = large("canary = {first = false}\n")
+    for node in ("n1", "n2", "n1"):
+        failing(memory, 1, f"job ended FAILED on {node}")
+    assert "(job ended FAILED)" in next(iter(memory.decide().for_person.values()))
+
+
 @pytest.mark.parametrize("between", ["success", "another failure"])
 def test_only_the_same_failure_in_a_row_counts(between: str):
     memory = large("canary = {first = false}\n")
