@@ -55,6 +55,30 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("sgonz benchmark", "sizes of all models of the catalog, in a second"),
         ("sgonz benchmark --models albeto-tiny,beto-cased --device cpu", "their speed here"),
     ),
+    "watch": (
+        ("sgonz watch", "the newest sweep; 1 to 6 and Tab turn pages, Enter opens a run"),
+        ('sgonz watch --sweep demo --where "dataset = pos"', "one sweep, one data set"),
+    ),
+    "history": (
+        ("sgonz history", "since you asked last"),
+        ("sgonz history --since 2h", "of the last two hours; --since start for all"),
+    ),
+    "failures": (
+        ("sgonz failures", "then sgonz logs, sgonz explain RUN, sgonz retry"),
+        ("sgonz failures --format csv", "a line for every group"),
+    ),
+    "pause": (('sgonz pause --where "dataset = pos" --dry-run', "which runs would be held back"),),
+    "resume": (('sgonz resume --where "dataset = pos"', "what was paused goes on"),),
+    "drain": (('sgonz drain --reason "maintenance tomorrow"', "what runs ends, nothing else begins"),),
+    "set": (
+        ("sgonz set max_jobs=20", "at most 20 jobs out at a time; max_jobs=none lifts it"),
+        ('sgonz set priority=5 --where "dataset = pos"', "these first"),
+    ),
+    "invalidate": (
+        ('sgonz invalidate 9f0c --reason "wrong file" --dry-run', "what would be done again"),
+    ),
+    "simulate": (("sgonz simulate demo --jobs 4 --jobs 16", "how long on 4 places, and on 16"),),
+    "efficiency": (("sgonz efficiency --format csv", "every column, however narrow the terminal"),),
     "cancel": (
         ('sgonz cancel --where "model = albeto-xxlarge" --dry-run', "what would be stopped"),
         ("sgonz cancel 9f0c", "one run"),

@@ -64,6 +64,10 @@ def retry(
             found = failing.with_signature(at, found, signature)
         named = bool(run_ids or asked.where or signature)
         found = [row for row in found if may_be_retried(row) and (named or row.state.is_final)][: asked.limit]
+        if run_ids and not found:
+            options.say(
+                "only failed, skipped and cancelled runs are retried; `sgonz invalidate` does finished ones again"
+            )
         act: Act = retry_runs
         if memory_gb is not None:
             act = lambda at, rows: failing.retry_with_memory(at, rows, memory_gb)  # noqa: E731
@@ -86,8 +90,8 @@ def say(what: What, run_ids: Sequence[str], *, reason: str | None = None, **sele
             and not row.state.is_final
             and (what != "resume" or held(row) is not None or row.run_id in decision.for_person)
         ]
-        done = {"pause": "not sent until `sgonz resume`", "resume": "free to go on",
-                "drain": "not begun until `sgonz resume`; those that run go on to their end"}[what]  # fmt: skip
+        done = {"pause": "held back until `sgonz resume`", "resume": "free to go on",
+                "drain": "kept from beginning until `sgonz resume`; those that run go on to their end"}[what]  # fmt: skip
 
         def act(at: Coordinator, rows: Sequence[RunRow]) -> int:
             steering.say(at, what, where=order.where, run_ids=order.run_ids, reason=reason)
@@ -104,8 +108,14 @@ def change(pairs: Sequence[str], **selection: Any) -> None:
     at = reopen(workdir_of(asked.workdir), asked.sweep)
     with closing(at):
         if not pairs:
+            said = steering.listed(at.store.orders(at.sweep_id))
+            if not said and asked.output == "table":
+                options.say(
+                    f"nothing was said about {at.sweep.name} so far; for example: sgonz set max_jobs=8"
+                )
+                return
             show(
-                steering.listed(at.store.orders(at.sweep_id)),
+                said,
                 asked.output,
                 ("said", "value", "runs", "since", "reason"),
             )
@@ -173,6 +183,10 @@ def _show_caps(at: Coordinator, caps: Mapping[str, float | None], asked: Selecti
     if asked.output == "json":
         options.print_json({"sweep": at.sweep.name, "dry_run": asked.dry_run, **now})
         return
+    if asked.output != "table":
+        told = [{"sweep": at.sweep.name, "cap": name, "value": value} for name, value in now.items()]
+        options.print_rows(told, asked.output, ("sweep", "cap", "value"))
+        return
     would = "would be" if asked.dry_run else "is"
     for name, value in now.items():
         options.say(f"{name} of {at.sweep.name} {would} {'not set' if value is None else f'{value:g}'}")
@@ -191,6 +205,10 @@ def _do(
         for row in rows:
             click.echo(f"{row.run_id}  {row.kind}  {row.dataset}  {row.model}  {row.state}")
     if asked.dry_run:
-        options.say(f"{len(rows)} {'run' if len(rows) == 1 else 'runs'} would be {done.split(';')[0]}")
+        options.say(f"{_counted(len(rows))} would be {done.split(';')[0]}")
     else:
-        options.say(f"{count} runs {done}")
+        options.say(f"{_counted(count)} {done}" if count else f"no run {done.split(';')[0]}")
+
+
+def _counted(count: int) -> str:
+    return {0: "no run", 1: "1 run"}.get(count, f"{count} runs")

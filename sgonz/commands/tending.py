@@ -89,4 +89,5 @@ def _show_rows(columns: Sequence[str], rows: Sequence[dict[str, Any]], output: s
         return
     from sgonz.view.tables import show_rows
 
-    show_rows(columns, rows)
+    if rows:
+        show_rows(columns, rows)
