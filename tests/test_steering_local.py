@@ -291,6 +291,9 @@ def test_two_hundred_runs_with_a_wrong_setting_cost_one_canary(tmp_path: Path) -
     ):
         assert sgonz(work, *words).returncode == 0
     assert sgonz(work, "set", "max_job=1").returncode == 2
+    caps = sgonz(work, "set", "max_jobs=1", "--dry-run", "--format", "csv").stdout.splitlines()
+    assert [line.split(",")[1:] for line in caps] == [["cap", "value"], ["max_jobs", "1"]]
+    assert "nothing was said" in sgonz(work, "set").stderr
     journal = (work / "coordinator.jsonl").read_text()
     assert '"type":"pause"' not in journal
     assert '"set_orders"' not in journal
