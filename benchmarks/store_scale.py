@@ -32,6 +32,7 @@ from sgonz.plan.expand import Sources, finetune_runs
 from sgonz.plan.runs import Dataset, Model, State
 from sgonz.plan.spec import decode
 from sgonz.rundir import Workdir
+from sgonz.store.connect import is_url, new_engine
 from sgonz.store.query import named_queries
 from sgonz.store.store import Store, open_store
 
@@ -134,6 +135,11 @@ def measure(location: str | Path, folder: Path, runs: int, scores: int) -> dict[
     folder.mkdir(parents=True, exist_ok=True)
     with open_store(location, workspace=folder, create=True) as store:
         found: dict[str, Any] = {"expand and insert": fill(store, runs, scores)}
+        if is_url(location):
+            # Until autovacuum comes by, within a minute, Postgres looks into every row that an index names.
+            found["pivot, before vacuum"] = timed(lambda: store.query(PIVOT), 5)
+            found["best per data set, before vacuum"] = timed(lambda: store.query(BEST), 5)
+            vacuum(location)
         table, sources = sweep_of(runs)
         [row] = store.sweeps()
         profile = load_profile("local")
@@ -160,6 +166,13 @@ def measure(location: str | Path, folder: Path, runs: int, scores: int) -> dict[
     found["turn after a change, all read"] = beyond(start, quickest(folder, location, "advance", times=1))
     found["advance beyond start-up"] = beyond(start, quickest(folder, location, "advance"))
     return found
+
+
+def vacuum(location: str | Path) -> None:
+    engine = new_engine(location, read_only=False, journal=None)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+    engine.dispose()
 
 
 @contextmanager

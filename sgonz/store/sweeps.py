@@ -18,6 +18,7 @@ from sgonz.store.tables import needs, runs, sweep_runs, sweeps, tallies
 from sgonz.store.transaction import Transaction, as_text, chunks
 
 MANY = 1000  # new runs after which the planner's idea of the tables is out of date
+FEW_TIMES = 10  # a store of up to this many runs for each that is asked for is read whole, which is quicker
 
 _spec_encoder = msgspec.json.Encoder()
 _spec_decoder = msgspec.json.Decoder(RunSpec)
@@ -181,10 +182,16 @@ def new_runs(at: Transaction, specs: Iterable[RunSpec]) -> list[RunSpec]:
 
 def known_runs(at: Transaction, run_ids: Iterable[str]) -> set[str]:
     """Which of these runs are in the store."""
+    asked = set(run_ids)
+    stored = select(runs.c.run_id).where(runs.c.workspace_id == at.workspace)
+    counted = select(func.sum(tallies.c.runs)).where(
+        tallies.c.workspace_id == at.workspace, tallies.c.sweep_id == 0
+    )
+    if (at.connection.execute(counted).scalar() or 0) <= FEW_TIMES * len(asked):
+        return asked.intersection(at.connection.execute(stored).scalars())
     known: set[str] = set()
-    for chunk in chunks(run_ids):
-        found = select(runs.c.run_id).where(runs.c.workspace_id == at.workspace, runs.c.run_id.in_(chunk))
-        known.update(at.connection.execute(found).scalars())
+    for chunk in chunks(asked):
+        known.update(at.connection.execute(stored.where(runs.c.run_id.in_(chunk))).scalars())
     return known
 
 

@@ -67,6 +67,14 @@ class TestSweeps:
         assert [run.run_id for run in store.snapshot()] == ["a", "b", "c"]
         assert store.sweeps()[0].states == {State.COMPLETED: 1, State.PENDING: 1}
 
+    def test_few_runs_are_known_again_among_many(self, store: Store) -> None:
+        many = [a_run(f"run{number}") for number in range(40)]
+        sweep = a_sweep(store, many)
+        assert store.add_runs(sweep, [many[7], many[30]]) == 0
+        assert store.add_runs(sweep, [many[7], a_run("new")]) == 1
+        assert store.add_runs(sweep, [*many, a_run("newer")]) == 1
+        assert [run.run_id for run in store.snapshot()] == [*(run.run_id for run in many), "new", "newer"]
+
     def test_needs_come_before_what_needs_them(self, store: Store) -> None:
         a_sweep(store, a_family())
         rows = store.snapshot()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,13 @@ def test_password_comes_from_url_environment_or_file_and_is_never_shown(
         with open_store(urls[0], workspace=tmp_path) as store, pytest.raises(StoreError) as refused:
             store.query("SELECT nothing FROM nowhere")
         assert PASSWORD not in "".join(traceback.format_exception(refused.value))
+
+
+def test_settings_in_the_url_hold_beside_ours(new_postgres: Callable[[], str], tmp_path: Path) -> None:
+    url = f"{new_postgres()}&options=-c%20work_mem=7MB%20-c%20default_transaction_read_only=off"
+    with open_store(url, workspace=tmp_path, create=True) as store:
+        for setting, value in (("work_mem", "7MB"), ("jit", "off"), ("default_transaction_read_only", "on")):
+            assert store.query(f"SELECT current_setting('{setting}')")[1] == [(value,)]
 
 
 def test_two_people_with_the_same_runs_in_one_database_keep_their_own(guarded: str, tmp_path: Path) -> None:
