@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from unicodedata import normalize
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
@@ -46,7 +47,7 @@ class Painter:
         cells: list[Cell] = []
         for segment in line.render(self.console):
             codes = self._codes(segment.style)
-            for sign in segment.text:
+            for sign in normalize("NFC", segment.text):
                 size = cell_len(sign)
                 if size == 0:
                     if cells:  # an accent of its own belongs to the sign before it
@@ -54,7 +55,9 @@ class Painter:
                         cells[last] = (cells[last][0] + sign, cells[last][1])
                     continue
                 cells += [(sign, codes), *([("", codes)] if size == 2 else [])]
-        return (cells + [BLANK] * (width - len(cells)))[:width]
+        cells = (cells + [BLANK] * (width - len(cells)))[:width]
+        # Behind the last column an accent makes some terminals begin a new line.
+        return [*cells[:-2], *((sign[:1], codes) for sign, codes in cells[-2:])]
 
     def _codes(self, style: Style | None) -> str:
         if not style:

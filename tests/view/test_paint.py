@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyte
 import pytest
 import scenes
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
@@ -16,7 +16,7 @@ from sgonz.view.sight import Sight
 
 WIDTH, HEIGHT = 30, 4
 # An accent on a wide sign is left out: terminals do not agree on its place.
-texts = st.lists(st.sampled_from([*"ab─é漢 ", "e\u0301"]), max_size=WIDTH).map("".join)
+texts = st.lists(st.sampled_from([*"ab─é漢 ", "e\u0301", "x\u0301"]), max_size=WIDTH).map("".join)
 styles = st.sampled_from(["", "bold", "red", "bold green on blue", "reverse"])
 line = st.lists(st.tuples(texts, styles), max_size=3).map(lambda parts: _line(parts))
 
@@ -39,6 +39,9 @@ def seen(terminal: pyte.Screen) -> list[list[tuple[str, str, bool]]]:
             for y in range(terminal.lines)]  # fmt: skip
 
 
+@example(
+    first=[_line([("a" * 21 + "漢" * 4 + "x\u0301", "")])] * HEIGHT, second=[_line([])] * HEIGHT
+)  # an accent behind the last column
 @given(
     first=st.lists(line, min_size=HEIGHT, max_size=HEIGHT),
     second=st.lists(line, min_size=HEIGHT, max_size=HEIGHT),
