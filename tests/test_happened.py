@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from idle_sweep import idle_sweep
+from job_folders import eventually
 
 from sgonz import notices, seen
 from sgonz.cli import sgonz
 from sgonz.cluster.profile import NotifyTable
+from sgonz.coordinator import turn
 from sgonz.errors import SpecError
 from sgonz.journal import Journal
 from sgonz.plan.decide import Decision
@@ -243,3 +246,14 @@ class TestNotices:
         monkeypatch.setenv(notices.ENVIRONMENT, address)
         assert tell(tmp_path, NotifyTable(), DONE) == []
         assert not (tmp_path / "notices.json").exists()
+
+    def test_turns_of_a_sweep_tell_its_end_once(
+        self, server: Any, table: NotifyTable, tmp_path: Path
+    ) -> None:
+        with idle_sweep(tmp_path, notify=table) as at:
+            eventually(lambda: turn(at).decision.finished)
+            turn(at)
+            [(_, message)] = server.received
+            assert [one["what"] for one in message["happenings"]] == ["finished"]
+            assert "4 completed" in message["text"]
+            assert "secret-part" not in at.workdir.journal.read_text()

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from job_folders import eventually, noop
-from plan.small_sweep import small_sources, small_sweep
+from idle_sweep import idle_sweep
+from job_folders import eventually
 
 from sgonz import codebase, generations, recall, steering
 from sgonz.cluster.local import LocalCluster
-from sgonz.cluster.profile import Profile
 from sgonz.commands.explaining import of_gate
 from sgonz.control import add_grid
 from sgonz.coordinator import Coordinator, look, turn
@@ -28,7 +27,6 @@ from sgonz.plan.expand import finetune_runs
 from sgonz.plan.runs import State
 from sgonz.rebuild import rebuild
 from sgonz.rundir import Workdir, last_claim
-from sgonz.store.store import open_store
 
 SWEEP = """
 name = "wrong"
@@ -50,21 +48,8 @@ delay_seconds = 0.1
 
 @pytest.fixture
 def at(tmp_path: Path) -> Iterator[Coordinator]:
-    """A sweep of four runs that do nothing, on this machine; jobs wait while the gate is there."""
-    workdir, gate = Workdir(tmp_path / "work"), tmp_path / "gate"
-    workdir.create()
-    profile = Profile(name="here", scheduler="local", slots=2, runs_per_job=2,
-                      setup=(f"while [ -e '{gate}' ]; do sleep 0.05; done",))  # fmt: skip
-    with open_store(workdir.store, workspace=workdir.root, create=True) as store:
-        sweep = small_sweep()
-        number = store.add_sweep(
-            name=sweep.name, text="", spec_json="{}", cluster="here", time=1.0, provenance={}
-        )
-        made = Coordinator(workdir=workdir, store=store, cluster=LocalCluster(profile), profile=profile,
-                           sweep_id=number, sweep=sweep, sources=small_sources())  # fmt: skip
-        add_grid(made, [noop("aaaa1111"), noop("bbbb2222", "aaaa1111"), noop("cccc3333"), noop("dddd4444")])
+    with idle_sweep(tmp_path) as made:
         yield made
-        made.cluster.cancel(store.live_jobs())
 
 
 def gate(at: Coordinator) -> Path:
