@@ -118,6 +118,6 @@ def opened() -> Scene:
             curve=curve,
             tried=tried,
             log=log,
-            folder="/work/runs/00/00000002c0ffee00",
+            folder="/data/runs/00/00000002c0ffee00",
         )
     )
