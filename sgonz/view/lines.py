@@ -21,7 +21,9 @@ def name_of(row: RunRow) -> str:
 
 
 def reason_of(row: RunRow) -> str:
-    return printable(row.reason or row.signature or "no reason is known")
+    """What went wrong, before what was made of it."""
+    fault = None if row.state in (State.CANCELLED, State.SKIPPED) else row.signature
+    return printable(fault or row.reason or row.signature or "no reason is known")
 
 
 def result_of(row: RunRow, metric: str | None) -> str:

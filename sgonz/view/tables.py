@@ -136,7 +136,7 @@ def _failures(failures: Sequence[Row], width: int) -> Table:
         Column(heading="kind", cell=lambda row: cut(row["kind"])),
         Column(heading="data set", cell=lambda row: cut(row["dataset"])),
         Column(heading="model", cell=lambda row: cut(row["model"])),
-        Column(heading="reason", cell=lambda row: cut(row["reason"] or row["error"] or MISSING)),
+        Column(heading="reason", cell=lambda row: cut(row["error"] or row["reason"] or MISSING)),
     ]
     return table_of(columns, failures[:FAILURES_SHOWN], width=width)
 
