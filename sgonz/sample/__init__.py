@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import shutil
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from sgonz.errors import WorkdirError
@@ -45,10 +47,11 @@ def make(folder: Path, seed: int = 1, size: int = 400) -> None:
 
 
 def _write(draft: Path, *, seed: int, size: int) -> None:
-    from sgonz.train.sample_models import write_models  # heavy, and needed only where there is no sample yet
-
     write_corpora(draft / "data", seed=seed, size=size)
-    write_models(draft / "models", draft / "data", seed=seed)
+    with redirect_stdout(sys.stderr):  # DeepSpeed, where it is installed, tells there what devices it found
+        from sgonz.train.sample_models import write_models  # heavy: not where the sample is there
+
+        write_models(draft / "models", draft / "data", seed=seed)
 
 
 def _check(marker: Path, wanted: dict[str, int]) -> None:
