@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -70,7 +71,7 @@ def retry(
             )
         act: Act = retry_runs
         if memory_gb is not None:
-            act = lambda at, rows: failing.retry_with_memory(at, rows, memory_gb)  # noqa: E731
+            act = partial(failing.retry_with_memory, memory_gb=memory_gb)
         _do(at, found, "ready to be tried again; `sgonz run` or `sgonz advance` sends them", act, asked)
 
 
