@@ -13,7 +13,8 @@ Sums and counts of micro-batches and devices add up, so that a batch gives one l
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +41,11 @@ def distillation_loss(
 
     Without a teacher, or at alpha 1, only the gold labels count; at alpha 0 only the teacher does, and labels
     may be None. A part in which no row counts is 0.
+
+    Raises SpecError for an alpha outside 0 to 1, a temperature that is not above 0, an unknown loss, and
+    student and teacher of different shapes.
     """
+    _possible(student_logits, teacher_logits, loss, alpha, temperature)
     if teacher_logits is None or alpha == 1:
         return _mean(gold_sum(student_logits, _given(labels), mask))
     taught = distillation_sum(
@@ -54,6 +59,20 @@ def distillation_loss(
     if alpha == 0:
         return _mean(taught)
     return alpha * _mean(gold_sum(student_logits, _given(labels), mask)) + (1 - alpha) * _mean(taught)
+
+
+def _possible(student: Tensor, teacher: Tensor | None, loss: str, alpha: float, temperature: float) -> None:
+    if loss not in get_args(Loss):
+        raise SpecError(f"loss is {loss!r}; it must be one of {', '.join(get_args(Loss))}")
+    if not 0 <= alpha <= 1:
+        raise SpecError(f"alpha is {alpha}; it must be from 0 (the teacher alone) to 1 (the labels alone)")
+    if not 0 < temperature < math.inf:
+        raise SpecError(f"temperature is {temperature}; it must be above 0")
+    if teacher is not None and teacher.shape != student.shape:
+        raise SpecError(
+            f"the student's logits are {tuple(student.shape)} and the teacher's {tuple(teacher.shape)}; both must be "
+            "[rows, columns] of the same units and labels"
+        )
 
 
 def _mean(part: tuple[Tensor, Tensor]) -> Tensor:
@@ -116,12 +135,7 @@ def distillation_sum(
     log_p = _log_softmax(teacher / temperature, mask)
     log_q = _log_softmax(student / temperature, mask)
     p = log_p.exp()
-    if loss == "kl":
-        terms = p * (log_p - log_q)
-    elif loss == "ce":
-        terms = -p * log_q
-    else:
-        raise ValueError(f"loss {loss!r} is none of kl, ce, mse")
+    terms = p * (log_p - log_q) if loss == "kl" else -p * log_q
     # 0 * infinity is NaN where the limit is 0: in masked columns, and in those that the teacher rules out.
     counted = mask & (p != 0)
     return temperature**2 * torch.where(counted, terms, 0.0).sum(), mask.any(dim=-1).sum()

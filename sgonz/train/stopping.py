@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from sgonz.errors import SpecError
 from sgonz.plan.protocol import Protocol
@@ -23,6 +23,8 @@ class EarlyStopping:
             raise SpecError(
                 f"patience is {patience}; it must be at least 1", hint="Leave it out to train every epoch."
             )
+        if protocol not in get_args(Protocol):
+            raise SpecError(f"protocol is {protocol!r}; it must be one of {', '.join(get_args(Protocol))}")
         self.patience = patience
         self.protocol = protocol
         self.higher_is_better = higher_is_better

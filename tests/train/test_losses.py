@@ -166,9 +166,21 @@ def test_batch_in_which_no_row_counts_costs_nothing():
     assert torch.equal(student.grad, torch.zeros_like(STUDENT))
 
 
-def test_unknown_loss_is_an_error():
-    with pytest.raises(ValueError, match="none of kl, ce, mse"):
-        distillation_sum(STUDENT, TEACHER, loss="cosine")
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"loss": "cosine"}, "'cosine'.*kl, ce, mse"),
+        ({"alpha": 1.5}, "alpha is 1.5.*from 0"),
+        ({"alpha": float("nan")}, "alpha is nan"),
+        ({"temperature": 0.0}, "temperature is 0.0.*above 0"),
+        ({"temperature": float("inf")}, "temperature is inf"),
+        ({"teacher_logits": TEACHER[:, :1]}, "student's logits are"),
+    ],
+)
+def test_what_cannot_be_a_loss_is_named(wrong, named):
+    given = {"student_logits": STUDENT, "teacher_logits": TEACHER, "labels": tensor([0, 1])} | wrong
+    with pytest.raises(SpecError, match=named):
+        distillation_loss(**given)
 
 
 # --- masks

@@ -59,6 +59,11 @@ def test_patience_below_one_is_refused(patience):
         EarlyStopping(patience)
 
 
+def test_an_unknown_protocol_is_refused():
+    with pytest.raises(SpecError, match="must be one of sound, paper"):
+        EarlyStopping(2, protocol="other")
+
+
 def test_higher_is_better_turns_the_comparison_round():
     stopping = EarlyStopping(2, higher_is_better=True)
     assert stop_epoch(stopping, [70.0, 71.0, 71.0, INF, 90.0]) == 4
