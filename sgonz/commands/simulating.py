@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sgonz import options
@@ -10,6 +10,7 @@ from sgonz.cluster.profile import Profile, load_profile
 from sgonz.foreseen import A100_MACS_PER_SECOND
 from sgonz.opening import DEFAULT_CLUSTER
 from sgonz.plan.estimate import first_guess
+from sgonz.plan.expand import count_runs
 from sgonz.plan.runs import State
 from sgonz.planned import Planned, plan_sweep, workdir_of
 from sgonz.seeing import gpus_of
@@ -30,8 +31,16 @@ def simulate(
     profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
     faults = Faults(failed=failed, lost=lost, preempted=preempted)
     usual = profile.slots if profile.scheduler == "local" else SLOTS
-    with working("simulating"):
-        rows = [lived(planned, profile, count, faults, seed) for count in slots or (usual,)]
+    counts = list(slots or (usual,))
+    size = sum(count_runs(planned.sweep, planned.runs).values())
+    with working("simulating") as shown:
+
+        def share(lives: int) -> Callable[[int], None]:
+            return lambda done: shown.at(lives * size + done, len(counts) * size)
+
+        rows = [
+            lived(planned, profile, count, faults, seed, share(lives)) for lives, count in enumerate(counts)
+        ]
     if output == "table":
         from sgonz.view.tables import show_rows
 
@@ -40,7 +49,9 @@ def simulate(
         options.print_rows(rows, output, COLUMNS)
 
 
-def lived(planned: Planned, profile: Profile, slots: int, faults: Faults, seed: int) -> dict[str, Any]:
+def lived(
+    planned: Planned, profile: Profile, slots: int, faults: Faults, seed: int, told: Callable[[int], None]
+) -> dict[str, Any]:
     """A sweep on so many places, from its first job to its last; `held` counts runs that wait for a person."""
     _, asked = profile.resource_for("default")
     gpus = gpus_of(asked)
@@ -50,7 +61,7 @@ def lived(planned: Planned, profile: Profile, slots: int, faults: Faults, seed: 
         seconds=first_guess(workloads_of(planned.sweep, planned.resolution.sources), speed),
         slots=slots, target_seconds=profile.target_minutes * 60, gpus_per_job=gpus, faults=faults, seed=seed,
     )  # fmt: skip
-    decision = world.live_forever()
+    decision = world.live_forever(told)
     rows = world.rows.values()
     return {
         "jobs_at_a_time": slots,

@@ -10,10 +10,11 @@ from msgspec import Struct
 
 from sgonz.plan.nodes import anywhere, at_node, excluded
 from sgonz.plan.orders import holds, released
-from sgonz.plan.runs import Kind, Outcome, State
+from sgonz.plan.runs import COMPLETED, PENDING, SUBMITTED, Kind, Outcome, State
 from sgonz.plan.snapshot import Snapshot
 from sgonz.plan.state import RunRow
 
+WAITING = frozenset({PENDING, SUBMITTED})
 FAULTS = (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
 ENDS = (Outcome.COMPLETED, *FAULTS)
 LET_GO = "`sgonz retry` or `sgonz resume` goes on"
@@ -56,7 +57,7 @@ def canary_holds(snapshot: Snapshot) -> dict[str, Hold]:
         failed = [row for row in rows if row.state is State.FAILED]
         if any((row.ended or 0.0) <= let_go(row) for row in failed):
             continue  # somebody has seen it and said that the others are to go
-        candidates = [row for row in rows if row.state is State.PENDING and held_by_order(row) is None]
+        candidates = [row for row in rows if row.state is PENDING and held_by_order(row) is None]
         first = failed or [row for row in rows if row.state.is_live] or _first(snapshot, candidates)
         if not first:
             continue
@@ -102,7 +103,7 @@ def canaries(snapshot: Snapshot, held: Mapping[str, Hold]) -> set[str]:
     return {
         row.run_id
         for row in snapshot.runs
-        if row.state is State.PENDING and row.run_id not in held and shape(row) in keys
+        if row.state is PENDING and row.run_id not in held and shape(row) in keys
     }
 
 
@@ -115,22 +116,26 @@ def _grouped(rows: Iterable[RunRow], key: Callable[[RunRow], Key]) -> dict[Key, 
 
 def _unproven(snapshot: Snapshot) -> Iterable[list[RunRow]]:
     """The shapes of which no run has made a step; runs that do nothing prove nothing."""
-    shape = shapes(snapshot)
-    proven = {
-        shape(row) for row in snapshot.runs if row.state is State.COMPLETED or row.run_id in snapshot.stepped
-    }
-    unproven = (row for row in snapshot.runs if row.kind is not Kind.NOOP and shape(row) not in proven)
-    return _grouped(unproven, shape).values()
+    alike: dict[Key, list[RunRow]] = defaultdict(list)  # runs of one kind, model and data set have one shape
+    for row in snapshot.runs:
+        alike[row.kind, row.dataset, row.model].append(row)
+    shape, groups, proven = shapes(snapshot), defaultdict[Key, list[RunRow]](list), set[Key]()
+    for rows in alike.values():
+        if any(row.state is COMPLETED or row.run_id in snapshot.stepped for row in rows):
+            proven.add(shape(rows[0]))
+        elif rows[0].kind is not Kind.NOOP:
+            groups[shape(rows[0])] += rows
+    return [rows for key, rows in groups.items() if key not in proven]
 
 
 def _first(snapshot: Snapshot, rows: Sequence[RunRow]) -> list[RunRow]:
     """The one to go first: one that has begun before, one whose needs are done, the one that was planned first."""
-    done = {row.run_id for row in snapshot.runs if row.state is State.COMPLETED}
+    done = {row.run_id for row in snapshot.runs if row.state is COMPLETED}
     return sorted(rows, key=lambda row: (not row.attempts, not done.issuperset(row.needs)))[:1]
 
 
 def _is_waiting(row: RunRow) -> bool:
-    return row.state in (State.PENDING, State.SUBMITTED)
+    return row.state in WAITING
 
 
 def _behind(first: RunRow) -> Hold:

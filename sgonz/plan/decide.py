@@ -29,12 +29,12 @@ from sgonz.plan.nodes import excluded
 from sgonz.plan.orders import priorities
 from sgonz.plan.packing import pack
 from sgonz.plan.readiness import find_ready
-from sgonz.plan.runs import State
+from sgonz.plan.runs import COMPLETED, PENDING
 from sgonz.plan.selection import collapsed_runs
 from sgonz.plan.settling import SUPERSEDED, settle
 from sgonz.plan.snapshot import Budget, Decision, Snapshot
 from sgonz.plan.state import RunRow
-from sgonz.plan.teaching import chosen, evaluations, finished_grids, gates, superseded_runs, winners
+from sgonz.plan.teaching import chooser, evaluations, finished_grids, gates, superseded_runs, winners
 
 __all__ = ["SUPERSEDED", "Action", "Cancel", "Decision", "Evaluate", "Fail", "OpenGate", "Revive", "Select", "Skip",
            "Snapshot", "Submit", "decide"]  # fmt: skip
@@ -49,7 +49,8 @@ def decide(snapshot: Snapshot) -> Decision:
     waiting: dict[str, str] = {}
 
     grids = finished_grids(sweep, snapshot.runs)
-    teachers = chosen(snapshot, grids, sweep.criterion, collapsed_ids)
+    teachers_by = chooser(snapshot, grids, collapsed_ids)
+    teachers = teachers_by(sweep.criterion)
     superseded = superseded_runs(snapshot.runs, teachers)
     actions += settle(snapshot, by_id, superseded)
     actions += gates(sweep, snapshot.runs, teachers)
@@ -77,8 +78,8 @@ def decide(snapshot: Snapshot) -> Decision:
         taken_back=taken_back(snapshot, held), for_person=person, budget=budget,
         excluded=excluded(snapshot.nodes, sweep.retry, snapshot.now),
         stuck=not actions and _is_stuck(snapshot, by_id, person, held),
-        teachers_by_loss=chosen(snapshot, grids, lambda dataset: "validation_loss", collapsed_ids),
-        teachers_by_metric=chosen(snapshot, grids, lambda dataset: f"validation_{metrics.get(dataset)}", collapsed_ids),
+        teachers_by_loss=teachers_by(lambda dataset: "validation_loss"),
+        teachers_by_metric=teachers_by(lambda dataset: f"validation_{metrics.get(dataset)}"),
     )  # fmt: skip
 
 
@@ -131,7 +132,7 @@ def _is_stuck(
     first = [
         row
         for row in snapshot.runs
-        if row.state is State.PENDING and all(by_id[need].state is State.COMPLETED for need in row.needs)
+        if row.state is PENDING and all(by_id[need].state is COMPLETED for need in row.needs)
     ]
     return bool(first) and all(
         row.run_id in person and not (row.run_id in held and held[row.run_id].said) for row in first

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sgonz.plan.canary import Hold, breaker_holds, canary_holds
 from sgonz.plan.orders import Order, holds
-from sgonz.plan.runs import State
+from sgonz.plan.runs import PENDING, SUBMITTED
 from sgonz.plan.snapshot import Snapshot
 
 WORDS = {"pause": "paused", "drain": "drained"}
@@ -19,17 +19,19 @@ def find_holds(snapshot: Snapshot) -> dict[str, Hold]:
     said = {
         row.run_id: _said(order)
         for row in (snapshot.runs if snapshot.orders.said else ())
-        if row.state in (State.PENDING, State.SUBMITTED) and (order := word_on(row)) is not None
+        if row.state in (PENDING, SUBMITTED) and (order := word_on(row)) is not None
     }
     return {**canary_holds(snapshot), **breaker_holds(snapshot), **said}
 
 
 def taken_back(snapshot: Snapshot, held: Mapping[str, Hold]) -> dict[str, tuple[str, ...]]:
     """Submission -> runs that its workers are not to begin."""
+    if not held:
+        return {}
     by_tag: dict[str, list[str]] = defaultdict(list)
     for row in snapshot.runs:
         hold = held.get(row.run_id)
-        if row.state is State.SUBMITTED and row.tag is not None and hold is not None and hold.taken_back:
+        if row.state is SUBMITTED and row.tag is not None and hold is not None and hold.taken_back:
             by_tag[row.tag].append(row.run_id)
     return {tag: tuple(run_ids) for tag, run_ids in by_tag.items()}
 

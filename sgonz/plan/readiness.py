@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from sgonz.plan.canary import Hold
-from sgonz.plan.runs import State
+from sgonz.plan.runs import COMPLETED, PENDING
 from sgonz.plan.snapshot import Snapshot
 from sgonz.plan.state import INVALIDATED_AT_WORK, RunRow
 
@@ -20,13 +20,13 @@ def find_ready(
     """Runs that a job can carry now: nothing missing, or only what goes before them in the same job."""
     ready: dict[str, RunRow] = {}
     for row in snapshot.runs:
-        if row.state is not State.PENDING or row.run_id in settled:
+        if row.state is not PENDING or row.run_id in settled:
             continue
         pause = snapshot.sweep.retry.delay_seconds * 2 ** (row.failures - 1) if row.failures else 0.0
         left = (row.ended or 0.0) + pause - snapshot.now
         missing = [
-            need for need in row.needs if by_id[need].state is not State.COMPLETED and need not in ready
-        ]
+            need for need in row.needs if by_id[need].state is not COMPLETED and need not in ready
+        ] if row.needs else ()  # fmt: skip
         if missing:
             waiting[row.run_id] = f"needs {missing[0]}, which is {by_id[missing[0]].state}"
         elif row.was_interrupted and row.run_id in snapshot.in_jobs:

@@ -9,10 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from sgonz.plan.health import collapsed
-from sgonz.plan.runs import Kind, State
+from sgonz.plan.runs import COMPLETED, FINETUNE, Kind
 from sgonz.plan.state import RunRow
 
 COLLAPSE_FLAGS = frozenset({"constant_predictions", "majority_level"})
+TRAINED = frozenset({FINETUNE, Kind.DISTILL})
 Group = tuple[Any, ...]
 
 
@@ -28,16 +29,21 @@ def criterion_value(row: RunRow, criterion: str) -> float | None:
 
 def usable(row: RunRow, criterion: str) -> bool:
     """Whether a run may be selected at all: completed, with a finite value."""
-    return row.state is State.COMPLETED and criterion_value(row, criterion) is not None
+    return row.state is COMPLETED and criterion_value(row, criterion) is not None
 
 
 def collapsed_runs(rows: Sequence[RunRow], metrics: Mapping[str, str]) -> set[str]:
     """Runs that learned nothing: flagged by themselves, or far below the best of their model and data set."""
     groups: dict[Group, list[RunRow]] = defaultdict(list)
     for row in rows:
-        if row.state is State.COMPLETED and row.kind in (Kind.FINETUNE, Kind.DISTILL):
+        if row.state is COMPLETED and row.kind in TRAINED:
             groups[(row.kind, row.dataset, row.model)].append(row)
-    found = {row.run_id for group in groups.values() for row in group if COLLAPSE_FLAGS & set(row.flags)}
+    found = {
+        row.run_id
+        for group in groups.values()
+        for row in group
+        if row.flags and not COLLAPSE_FLAGS.isdisjoint(row.flags)
+    }
     for (_, dataset, _), group in groups.items():
         metric = metrics.get(dataset, "")
         scores = {row.run_id: row.validation[metric] for row in group if metric in row.validation}
@@ -57,11 +63,25 @@ def best(
     Ties go to the model with fewer MACs (`macs` by name; unknown ones last), then to the smaller batch, fewer
     epochs, the lower learning rate.
     """
-    candidates = [row for row in rows if usable(row, criterion)]
-    healthy = [row for row in candidates if row.run_id not in collapsed_ids]
-    return min(healthy or candidates, key=lambda row: _rank(row, criterion, macs), default=None)
+    candidates = _valued(rows, criterion)
+    among = [(value, row) for value, row in candidates if row.run_id not in collapsed_ids] or candidates
+    lowest = min((value for value, _ in among), default=None)
+    return min(
+        (row for value, row in among if value == lowest), key=lambda row: _rank(row, macs), default=None
+    )
 
 
-def _rank(row: RunRow, criterion: str, macs: Mapping[str, float]) -> tuple[Any, ...]:
-    value, work = criterion_value(row, criterion), macs.get(row.model, math.inf)
-    return (value, work, row.batch_size or 0, row.epochs or 0, row.learning_rate or 0.0, row.run_id)
+def _valued(rows: Iterable[RunRow], criterion: str) -> list[tuple[float, RunRow]]:
+    """Usable runs with their values: `criterion_value` of each, without asking for each what the criterion is."""
+    completed = [row for row in rows if row.state is COMPLETED]
+    if criterion == "validation_loss":
+        found = [(row.validation_loss, row) for row in completed]
+    else:
+        name = criterion.removeprefix("validation_")
+        found = [(-row.validation[name] if name in row.validation else None, row) for row in completed]
+    return [(value, row) for value, row in found if value is not None and math.isfinite(value)]
+
+
+def _rank(row: RunRow, macs: Mapping[str, float]) -> tuple[Any, ...]:
+    work = macs.get(row.model, math.inf)
+    return (work, row.batch_size or 0, row.epochs or 0, row.learning_rate or 0.0, row.run_id)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 
 from sgonz.plan.actions import Evaluate, OpenGate
-from sgonz.plan.runs import Kind, State
+from sgonz.plan.runs import EVALUATE, FINETUNE, LOGITS, Kind, State
 from sgonz.plan.selection import best, usable
 from sgonz.plan.snapshot import Snapshot
 from sgonz.plan.spec import Quorum, Sweep
 from sgonz.plan.state import RunRow
+
+OVER = frozenset(state for state in State if state.is_final) - {State.CANCELLED}
+TRAINED = (FINETUNE, Kind.DISTILL)
 
 
 def finished_grids(sweep: Sweep, runs: Sequence[RunRow]) -> dict[str, list[RunRow]]:
     """The fine-tuned runs of every data set whose grid is done, as far as failures allow."""
     grids: dict[str, list[RunRow]] = defaultdict(list)
     for row in runs:
-        if row.kind is Kind.FINETUNE:
+        if row.kind is FINETUNE:
             grids[row.dataset].append(row)
     return {
         dataset: rows
@@ -28,48 +32,50 @@ def finished_grids(sweep: Sweep, runs: Sequence[RunRow]) -> dict[str, list[RunRo
 
 def _is_over(rows: Sequence[RunRow]) -> bool:
     """Whether every run of a group has ended for good; one that a person stopped is held, not over."""
-    return all(row.state.is_final and row.state is not State.CANCELLED for row in rows)
+    return all(row.state in OVER for row in rows)
 
 
-def chosen(
-    snapshot: Snapshot,
-    grids: Mapping[str, list[RunRow]],
-    criterion: Callable[[str], str],
-    collapsed_ids: set[str],
-) -> dict[str, str | None]:
-    """The best fine-tuned run of every data set by a criterion; None while its grid is not done."""
-    found: dict[str, str | None] = dict.fromkeys(snapshot.sweep.dataset_names)
-    for dataset, rows in grids.items():
-        chosen = best(rows, criterion(dataset), collapsed_ids, snapshot.macs)
-        found[dataset] = chosen.run_id if chosen else None
-    return found
+def chooser(
+    snapshot: Snapshot, grids: Mapping[str, list[RunRow]], collapsed_ids: set[str]
+) -> Callable[[Callable[[str], str]], dict[str, str | None]]:
+    """By a criterion, the best fine-tuned run of every data set; None while its grid is not done."""
+
+    @cache  # several criteria may be one and the same
+    def best_of(dataset: str, criterion: str) -> str | None:
+        chosen = best(grids[dataset], criterion, collapsed_ids, snapshot.macs)
+        return chosen.run_id if chosen else None
+
+    return lambda criterion: {
+        **dict.fromkeys(snapshot.sweep.dataset_names),
+        **{dataset: best_of(dataset, criterion(dataset)) for dataset in grids},
+    }
 
 
 def _may_go_on(sweep: Sweep, rows: Sequence[RunRow], criterion: str) -> bool:
-    good = sum(usable(row, criterion) for row in rows)
+    good = (usable(row, criterion) for row in rows)
     if isinstance(sweep.on_failure, Quorum):
-        return good >= max(1, sweep.on_failure.quorum * len(rows))
-    return good == len(rows) if sweep.on_failure == "stop" else good > 0
+        return sum(good) >= max(1, sweep.on_failure.quorum * len(rows))
+    return all(good) if sweep.on_failure == "stop" else any(good)
 
 
 def superseded_runs(runs: Sequence[RunRow], teachers: Mapping[str, str | None]) -> set[str]:
     """Runs that descend from a teacher that is not (or no longer) the best of its data set."""
     stale: set[str] = set()
-    for kind in (Kind.LOGITS, Kind.DISTILL, Kind.EVALUATE):  # parents before children
-        for row in runs:
-            if row.kind is kind:
-                # While the grid is open again nothing is stale: the old teacher may win once more.
-                chosen = teachers.get(row.dataset)
-                lost = kind is Kind.LOGITS and chosen is not None and chosen not in row.needs
-                if lost or any(need in stale for need in row.needs):
-                    stale.add(row.run_id)
+    for row in runs:
+        if row.kind is LOGITS:
+            # While the grid is open again nothing is stale: the old teacher may win once more.
+            chosen = teachers.get(row.dataset)
+            if chosen is not None and chosen not in row.needs:
+                stale.add(row.run_id)
+    for kind in (Kind.DISTILL, EVALUATE) if stale else ():  # parents before children
+        stale |= {row.run_id for row in runs if row.kind is kind and not stale.isdisjoint(row.needs)}
     return stale
 
 
 def gates(sweep: Sweep, runs: Sequence[RunRow], teachers: Mapping[str, str | None]) -> list[OpenGate]:
     if sweep.distill is None:
         return []
-    opened = {need for row in runs if row.kind is Kind.LOGITS for need in row.needs}
+    opened = {need for row in runs if row.kind is LOGITS for need in row.needs}
     return [
         OpenGate(dataset=dataset, teacher=teacher, reason=f"best by {sweep.criterion(dataset)}")
         for dataset, teacher in teachers.items()
@@ -81,7 +87,7 @@ def winners(snapshot: Snapshot, superseded: Collection[str], collapsed_ids: set[
     """The best run of every (kind, data set, model, teacher, seed) whose points are all final."""
     groups: dict[tuple[object, ...], list[RunRow]] = defaultdict(list)
     for row in snapshot.runs:
-        if row.kind in (Kind.FINETUNE, Kind.DISTILL) and row.run_id not in superseded:
+        if row.kind in TRAINED and row.run_id not in superseded:
             groups[(row.kind, row.dataset, row.model, row.needs, row.seed)].append(row)
     winners = (
         best(rows, snapshot.sweep.criterion(rows[0].dataset), collapsed_ids, snapshot.macs)
@@ -94,6 +100,6 @@ def winners(snapshot: Snapshot, superseded: Collection[str], collapsed_ids: set[
 def evaluations(sweep: Sweep, runs: Sequence[RunRow], selected: Collection[str]) -> list[Evaluate]:
     if not sweep.evaluate:
         return []
-    planned = {need for row in runs if row.kind is Kind.EVALUATE for need in row.needs}
+    planned = {need for row in runs if row.kind is EVALUATE for need in row.needs}
     missing = tuple(row.run_id for row in runs if row.run_id in selected and row.run_id not in planned)
     return [Evaluate(run_ids=missing)] if missing else []

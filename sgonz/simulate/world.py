@@ -12,15 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from sgonz.plan import actions
 from sgonz.plan.decide import Decision, decide
-from sgonz.plan.expand import Sources, distill_runs, evaluate_run, logits_run
 from sgonz.plan.runs import Outcome, RunSpec, State
 from sgonz.plan.snapshot import Snapshot
-from sgonz.plan.spec import Sweep
 from sgonz.plan.state import JobRow, RunRow
+from sgonz.simulate.ledger import Ledger
 
 LOOK_SECONDS = 60.0  # between turns in which nothing ended and something waits for its time
 MOST_TURNS = 1_000_000
@@ -46,12 +44,10 @@ class Job:
     how: Outcome = Outcome.COMPLETED
 
 
-@dataclass
-class World:
+@dataclass(kw_only=True)
+class World(Ledger):
     """What a store and a cluster would know together."""
 
-    sweep: Sweep
-    sources: Sources
     runs: Sequence[RunSpec]
     seconds: Callable[[RunRow], float]  # how long a run takes
     slots: int
@@ -63,8 +59,6 @@ class World:
     gpu_seconds: float = 0.0
     sent: int = 0
     turns: int = 0
-    rows: dict[str, RunRow] = field(default_factory=dict)
-    specs: dict[str, RunSpec] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
     completions: Counter[str] = field(default_factory=Counter)
 
@@ -72,18 +66,14 @@ class World:
         self.dice = random.Random(self.seed)
         self.add(self.runs)
 
-    def add(self, runs: Sequence[RunSpec]) -> None:
-        for run in runs:
-            self.specs.setdefault(run.run_id, run)
-            self.rows.setdefault(run.run_id, new_row(run))
+    def live_forever(self, told: Callable[[int], None] = lambda done: None) -> Decision:
+        """Turn until nothing is left to do, or only a person could say how to go on; the last decision.
 
-    def change(self, run_id: str, **facts: object) -> None:
-        self.rows[run_id] = replace(self.rows[run_id], **facts)
-
-    def live_forever(self) -> Decision:
-        """Turn until nothing is left to do, or only a person could say how to go on; the last decision."""
+        `told` hears at every turn how many runs are done.
+        """
         while self.turns < MOST_TURNS:
             decision = self.turn()
+            told(len(self.completions))
             if decision.finished or (decision.stuck and not self.jobs):
                 return decision
             self.wait(decision)
@@ -111,30 +101,6 @@ class World:
             stepped=frozenset(run_id for run_id in running if self.rows[run_id].state is State.RUNNING),
             used_gpu_hours=self.gpu_seconds / 3600,
         )  # fmt: skip
-
-    def act(self, action: actions.Action) -> None:
-        match action:
-            case actions.Fail(run_id=run_id, reason=reason):
-                self.change(run_id, state=State.FAILED, reason=reason)
-            case actions.Skip(run_id=run_id, reason=reason):
-                self.change(run_id, state=State.SKIPPED, reason=reason)
-            case actions.Revive(run_ids=run_ids):
-                for run_id in run_ids:
-                    self.change(run_id, state=State.PENDING, reason=None)
-            case actions.Cancel(run_ids=run_ids, reason=reason):
-                for run_id in run_ids:
-                    self.change(run_id, state=State.CANCELLED, reason=reason)
-            case actions.Select(selected=selected, superseded=superseded):
-                for run_id in self.rows:
-                    self.change(run_id, selected=run_id in selected, superseded=run_id in superseded)
-            case actions.OpenGate(teacher=teacher):
-                logits = logits_run(self.sweep, self.specs[teacher])
-                self.add([logits, *distill_runs(self.sweep, self.sources, logits)])
-            case actions.Evaluate(run_ids=run_ids):
-                self.add([evaluate_run(self.sweep, self.specs[run_id]) for run_id in run_ids])
-            case actions.Submit(jobs=jobs):
-                for run_ids in jobs:
-                    self.send(run_ids)
 
     def send(self, run_ids: Sequence[str]) -> None:
         """A job begins on a free slot at once; whether and when it is cut off is settled here."""
@@ -218,12 +184,3 @@ class World:
         loss = self.dice.uniform(0.1, 1.0)
         self.change(run_id, state=State.COMPLETED, last_outcome=Outcome.COMPLETED, seconds=took, validation_loss=loss,
                     validation={metric: 100 - 20 * loss}, epochs_done=row.epochs, **at_rest)  # fmt: skip
-
-
-def new_row(run: RunSpec) -> RunRow:
-    settings = run.settings
-    return RunRow(
-        run_id=run.run_id, kind=run.kind, dataset=run.dataset.name, model=run.model.name, seed=run.seed,
-        learning_rate=settings.learning_rate, batch_size=settings.batch_size, epochs=settings.epochs,
-        needs=tuple(need.run_id for need in run.needs),
-    )  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from memory import Memory, replace
+from memory import Memory
+from msgspec.structs import replace
 from small_sweep import small_sources, small_sweep
 
 from sgonz.plan.budget import warning
