@@ -1,16 +1,19 @@
 """How many events a second one collector takes in, beside other ways to keep what many workers report.
 
+    pip install -c constraints.txt -e '.[postgres,search]'      # search: Optuna, left out where it is not installed
     python benchmarks/collection.py [--postgres URL] [--seconds 10] [--reports 10000]
 
-64 workers' files with events as a training run writes them (of ten: seven of progress, two of an epoch with four
-scores, one start or end). Beside it: one INSERT, committed, per event into the same kind of database. Then the same number of reports made at
-once by eight processes: event files with a collector that goes on until all are committed, and Optuna's RDB (SQLite)
-and journal-file storages.
+64 workers' files with events as a training run writes them (of nine: seven of progress, two of a validation with four
+scores; a start and an end). Beside it: one INSERT, committed, per event into the same kind of database. Then the same
+number of reports made at once by eight processes: event files with a collector that goes on until all are committed,
+and Optuna's RDB (SQLite) and journal-file storages. The URL is that of an empty Postgres database
+(`createdb collection`, then postgresql:///collection).
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import multiprocessing
 import os
 import sqlite3
@@ -186,7 +189,7 @@ def side_by_side(act: Callable[[int], None], reports: int, processes: int = PROC
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--postgres")
+    parser.add_argument("--postgres", metavar="URL", help="URL of an empty database")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--reports", type=int, default=10_000)
     options = parser.parse_args()
@@ -221,6 +224,11 @@ def main() -> None:
                 f"{options.reports} reports, event files and a collector into {name:10} {rate:9.0f} a second",
                 flush=True,
             )
+        if importlib.util.find_spec("optuna") is None:
+            print(
+                "Optuna is not installed, so its storages are left out: pip install -c constraints.txt optuna"
+            )
+            return
         for kind in ("rdb", "journal"):
             rate = optuna_reports(kind, folder, options.reports)
             print(

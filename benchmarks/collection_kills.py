@@ -6,7 +6,7 @@ Two parts, on SQLite and, where a URL of an empty database with {part} in its na
 
 live: 64 writers append events at once (each its own file, about 300 a second) while a collector reads them; writers and
 the collector are killed with SIGKILL at random moments, and others take their places, as a cluster's jobs would.
-kills: a collector is killed at a random moment, a thousand times, while it takes in files that are there.
+kills: a collector is killed a thousand times, at a random moment of its first, second or third commit.
 
 Afterwards the same files are collected by an undisturbed process into another store, and both have to hold the same
 rows: runs, attempts, jobs, scores and how far every file was read.
@@ -101,12 +101,22 @@ def collect_for_ever(location: str | Path, folder: Path) -> None:
             time.sleep(0.05)
 
 
-def collect_all(location: str | Path, folder: Path, begun: int | None = None) -> None:
-    """Collect what is there; `begun` is where to say that the store is open."""
+def collect_all(location: str | Path, folder: Path, says: int | None = None) -> None:
+    """Collect what is there; `says` is where to tell that the store is open, and of every commit."""
     with open_store(location, workspace=folder, recorded=False) as store:
-        if begun is not None:
-            os.write(begun, b"!")
+        if says is not None:
+            os.write(says, b"o")
+            store.collect = telling(store.collect, says)  # type: ignore[method-assign]
         collection.collect(store, Workdir(folder), store.live_jobs())
+
+
+def telling(commit: Callable[..., Any], says: int) -> Callable[..., Any]:
+    def told(*arguments: Any) -> Any:
+        done = commit(*arguments)
+        os.write(says, b"c")
+        return done
+
+    return told
 
 
 def live(location: str | Path, folder: Path, writers: int, seconds: float) -> dict[str, Any]:
@@ -144,36 +154,46 @@ def live(location: str | Path, folder: Path, writers: int, seconds: float) -> di
 
 
 def kills(location: str | Path, folder: Path, times: int) -> dict[str, Any]:
-    """A collector killed so many times; the files grow whenever it has read them all."""
+    """A collector killed so many times, anywhere in its first commits; files are added whenever it has read them all."""
     writers, runs_each = KILLED
     prepare(location, folder, writers, runs_each)
     (folder / "jobs" / "t" / "events").mkdir(parents=True)
     collection.MOST_BYTES = 2_000  # of each file in one transaction: many of them to be killed in
-    chance, killed, finished, attempt = random.Random(11), 0, 0, 0
+    chance, killed, commits, attempt, one_commit = random.Random(11), 0, 0, 0, 0.05
+    add_files(folder, writers, runs_each, attempt)
     while killed < times:
-        if attempt <= finished:
-            for writer in range(writers):
-                told = lines_of(writer, attempt, runs_each)
-                lines = b"".join(encode(next(told)) + b"\n" for _ in range(400))
-                (folder / "jobs" / "t" / "events" / f"{writer}.{attempt}.jsonl").write_bytes(lines)
-            attempt += 1
         hears, says = os.pipe()
         child = forked(partial(collect_all, location, folder, says))
-        os.read(hears, 1)
-        time.sleep(0.06 * chance.random())
-        os.close(hears)
         os.close(says)
+        os.read(hears, 1)
+        for _ in range(chance.randrange(3)):
+            began = time.monotonic()
+            if os.read(hears, 1):
+                one_commit = time.monotonic() - began
+                commits += 1
+        time.sleep(one_commit * chance.random())
         os.kill(child, signal.SIGKILL)
         if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
             killed += 1
         else:
-            finished += 1
+            attempt += 1
+            add_files(folder, writers, runs_each, attempt)
+        commits += len(os.read(hears, 100))
+        os.close(hears)
     collect_all(location, folder)
     collection.MOST_BYTES = 32 * 2**20
     return {
         "collectors killed": killed,
+        "commits between": commits,
         "events": sum(path.read_bytes().count(b"\n") for path in files(folder)),
     }
+
+
+def add_files(folder: Path, writers: int, runs_each: int, attempt: int) -> None:
+    for writer in range(writers):
+        told = lines_of(writer, attempt, runs_each)
+        lines = b"".join(encode(next(told)) + b"\n" for _ in range(400))
+        (folder / "jobs" / "t" / "events" / f"{writer}.{attempt}.jsonl").write_bytes(lines)
 
 
 def end(child: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from sgonz.events import EVENT_FORMAT, AnyEvent, size
+from sgonz.events import EVENT_FORMAT, AnyEvent, element_and_start, size
 from sgonz.plan.state import JobRow
 from sgonz.rundir import Workdir
 from sgonz.store.rows import Problem, Stretch
@@ -111,15 +111,18 @@ def _version_of(line: bytes) -> int:
 
 def event_files(workdir: Workdir, jobs: Sequence[JobRow]) -> Iterator[tuple[JobRow | None, str, Path]]:
     """Files in the event folders of these jobs, in order; None for a file that is no element's."""
-    by_element = {(job.tag, str(job.element)): job for job in jobs}
+    by_element = {(job.tag, job.element): job for job in jobs}
     for tag in dict.fromkeys(job.tag for job in jobs):
-        for path in sorted((workdir.job(tag) / "events").glob("[!.]*")):
-            element, _, rest = path.name.partition(".")
-            number, _, ending = rest.partition(".")
-            named = element.isdecimal() and number.isdecimal() and ending == "jsonl"
-            job = by_element.get((tag, element)) if named else None
-            if job is not None or not named:
+        for path in sorted((workdir.job(tag) / "events").glob("[!.]*"), key=file_order):
+            written = element_and_start(path.name)
+            job = by_element.get((tag, written[0])) if written else None
+            if job is not None or not written:
                 yield job, str(path.relative_to(workdir.root)), path
+
+
+def file_order(path: Path) -> tuple[int, int, str]:
+    """By element, then from its first start to its last: the tenth comes after the ninth."""
+    return (*(element_and_start(path.name) or (-1, -1)), path.name)
 
 
 def _look(
@@ -155,7 +158,7 @@ def _look(
 
 def _original(path: Path, starts: Sequence[Path]) -> str | None:
     """The earlier file of the same element that this one is a copy of; two workers never say the same."""
-    earlier = [other for other in starts if other.name < path.name]
+    earlier = [other for other in starts if file_order(other) < file_order(path)]
     if not earlier or not (first := _first_line(path)).endswith(b"\n"):
         return None
     return next((other.name for other in earlier if _first_line(other) == first), None)

@@ -151,6 +151,14 @@ def read(path: Path, offset: int) -> Iterator[tuple[AnyEvent | None, int]]:
                 yield None, offset
 
 
+def element_and_start(name: str) -> tuple[int, int] | None:
+    """Which element of a submission wrote this event file, and at which of its starts: `<element>.<start>.jsonl`."""
+    element, _, rest = name.partition(".")
+    start, _, ending = rest.partition(".")
+    named = element.isdecimal() and start.isdecimal() and ending == "jsonl"
+    return (int(element), int(start)) if named else None
+
+
 def size(path: Path) -> int:
     """Bytes in the file, 0 where it is not there."""
     try:

@@ -106,8 +106,16 @@ def parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
     writer = import_module("pyarrow.parquet")
     plain = {name: [_plain(row.get(name)) for row in rows] for name in columns}
     stream = io.BytesIO()
-    writer.write_table(arrow.table(plain), stream)
+    writer.write_table(arrow.table({name: _column(arrow, values) for name, values in plain.items()}), stream)
     return stream.getvalue()
+
+
+def _column(arrow: Any, values: Sequence[Any]) -> Any:
+    """SQLite lets a column hold numbers and text; Parquet does not."""
+    try:
+        return arrow.array(values)
+    except (arrow.ArrowInvalid, arrow.ArrowTypeError):
+        return arrow.array([None if value is None else str(value) for value in values])
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import csv
 import errno
 import io
 import json
+import math
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -13,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from sgonz import completion
-from sgonz.errors import SgonzError
+from sgonz.errors import SgonzError, UserError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -103,7 +104,7 @@ def print_rows(
     `bold`: cells (row, column) that stand out in markdown and LaTeX.
     """
     if output == "json":
-        print_json(rows)
+        print_json([{name: _finite(value) for name, value in row.items()} for row in rows])
     elif output == "csv":
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
@@ -113,7 +114,7 @@ def print_rows(
     elif output == "markdown":
         click.echo("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
         for at, row in enumerate(rows):
-            cells = (_cell(row.get(name)).replace("|", "\\|") for name in columns)
+            cells = (_words(row.get(name)).replace("|", "\\|") for name in columns)
             shown = (
                 f"**{cell}**" if (at, name) in bold else cell
                 for name, cell in zip(columns, cells, strict=True)
@@ -124,6 +125,8 @@ def print_rows(
     elif output == "parquet":
         from sgonz.frames import parquet
 
+        if sys.stdout.isatty():
+            raise UserError("Parquet is not for a terminal", hint="Send it to a file: > FILE.parquet")
         sys.stdout.buffer.write(parquet(rows, columns))
 
 
@@ -154,7 +157,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _latex_cell(value: Any, bold: bool = False) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else _latex_text(_cell(value))
+    text = f"{value:.6g}" if isinstance(value, float) else _latex_text(_words(value))
     return f"\\textbf{{{text}}}" if bold else text
 
 
@@ -162,10 +165,28 @@ def _latex_text(text: str) -> str:
     return "".join(LATEX.get(letter, letter) for letter in text)
 
 
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def _words(value: Any) -> str:
+    """A value in one line of a table that people read."""
+    match value:
+        case None:
+            return ""
+        case Mapping():
+            return ", ".join(f"{name} {_words(part)}" for name, part in value.items())
+        case list() | tuple():
+            return ", ".join(map(_words, value))
+        case _:
+            return " ".join(str(value).split())
 
 
 def leave(error: BaseException) -> NoReturn:

@@ -110,9 +110,7 @@ def _newest(folder: Path) -> dict[int, Path]:
     except FileNotFoundError:
         return {}
     for name in names:
-        element, _, rest = name.partition(".")
-        start, _, ending = rest.partition(".")
-        if ending == "jsonl" and element.isdecimal() and start.isdecimal():
-            key, one = int(element), (int(start), folder / name)
-            found[key] = max(found.get(key, one), one)
+        if written := events.element_and_start(name):
+            element, start = written
+            found[element] = max(found.get(element, (start, folder / name)), (start, folder / name))
     return {element: path for element, (_, path) in found.items()}

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sgonz.collection import read_stretch
+from sgonz.collection import file_order, read_stretch
 from sgonz.errors import StoreError
 from sgonz.events import size
 from sgonz.journal import JOURNAL_FORMAT, undone
@@ -236,7 +236,7 @@ def _read_to_the_end(to: Replay) -> None:
     """What workers wrote and no turn had read yet; the first turn would find it too."""
     for job in jobs.live_jobs(to.at):
         folder = to.workdir.job(job.tag) / "events"
-        for path in sorted(folder.glob(f"{job.element}.*.jsonl")):
+        for path in sorted(folder.glob(f"{job.element}.*.jsonl"), key=file_order):
             name = str(path.relative_to(to.workdir.root))
             if collect.position(to.at, name):  # a new file is left to a turn, which sees whether it is a copy
                 _read(to, name, None, job.tag, job.element, 0.0)

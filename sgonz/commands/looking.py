@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +23,7 @@ from sgonz.planned import workdir_of
 from sgonz.store.rows import BenchmarkRow
 
 FOLLOW_SECONDS = 1.0  # between looks at logs; a shared disk shows them no sooner
+PEOPLE = ("table", "markdown", "latex")  # formats that people read
 RESULT_COLUMNS = ("run_id", "kind", "dataset", "model", "teacher", "protocol", "seed", "learning_rate", "batch_size", "epochs",
                   "best_epoch", "validation_loss", "validation", "test", "selected", "selected_by_metric", "state", "flags")  # fmt: skip
 
@@ -205,28 +208,43 @@ def sweeps(workdir: str | None, *, output: str) -> None:
 
 
 def query(text: str | None, parameters: Sequence[str], workdir: str | None, *, output: str) -> None:
-    if text is None:
-        from sgonz.store.query import named_queries
+    from sgonz.store.query import named_queries
 
-        rows = [{"query": name, "answers": meaning} for name, meaning in named_queries().items()]
-        show(rows, output, ("query", "answers"))
+    named = named_queries()
+    if text is None:
+        rows = [
+            {"query": name, "parameters": list(each.parameters), "answers": each.answers}
+            for name, each in named.items()
+        ]
+        show(rows, output, ("query", "parameters", "answers"))
         return
-    pairs = dict(_pair(parameter) for parameter in parameters)
+    pairs = dict(_pair(parameter, as_text=text in named) for parameter in parameters)
     with open_existing(workdir_of(workdir), read_only=True) as store:
         columns, values = store.query(text, pairs)
+    if output in PEOPLE:
+        values = [tuple(map(_unpacked, row)) for row in values]
     show([dict(zip(columns, row, strict=True)) for row in values], output, columns)
 
 
-def _pair(parameter: str) -> tuple[str, Any]:
+def _pair(parameter: str, *, as_text: bool) -> tuple[str, Any]:
+    """Numbers are numbers in SQL of one's own; named queries take text, since an id may look like a number."""
     name, equals, value = parameter.partition("=")
     if not equals:
         raise SpecError(f"--param {parameter}: expected NAME=VALUE")
-    for kind in (int, float):
+    for kind in () if as_text else (int, float):
         try:
             return name, kind(value)
         except ValueError:
             continue
     return name, value
+
+
+def _unpacked(value: Any) -> Any:
+    """What a column holds as JSON, for formats that people read."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(value)
+    return value
 
 
 def logs(

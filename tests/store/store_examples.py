@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sgonz.events import EpochEnded, JobEnded, JobStarted, RunEnded, RunStarted
+from sgonz.events import EpochEnded, JobEnded, JobStarted, RunEnded, RunReady, RunStarted
 from sgonz.plan.runs import Dataset, Kind, Model, Need, Outcome, RunSpec, Settings
+from sgonz.store.rows import BenchmarkRow, EndedJob, UsageRow
 from sgonz.store.store import Store
 
 POS = Dataset(name="pos", task="tagging", format="conllu", files={"train": "/texts/pos.conllu"}, metric="f1")
@@ -91,3 +92,42 @@ def completed(run_id: str, attempt: int = 1, **fields: Any) -> RunEnded:
 
 def left() -> JobEnded:
     return JobEnded(time=60.0)
+
+
+def ready(run_id: str, parameters: int) -> RunReady:
+    return RunReady(run_id=run_id, attempt=1, device="cuda", precision="fp32", epoch=0, steps=9, rows=9, micro_batch=16,
+                    parameters=parameters, time=21.0)  # fmt: skip
+
+
+def a_study(store: Store) -> None:
+    """A teacher with a worse rival, a student that failed once, and its test score: something for every named query."""
+    rival = a_run("rival", settings=Settings(learning_rate=1e-4))
+    sweep = a_sweep(store, [rival, *a_family()])
+    send(store, sweep, "t", ["rival", "teacher", "logits", "student", "exam"])
+    lines = [
+        *started("rival"),
+        completed("rival", validation_loss=0.9),
+        *started("teacher"),
+        ready("teacher", 1000),
+        epoch("teacher", 1),
+        completed("teacher"),
+        *started("logits"),
+        completed("logits", validation={}, validation_loss=None),
+        *started("student"),
+        ended("student", Outcome.FAILED, signature="E:1", error="boom", time=40.0),
+        *started("student", attempt=2),
+        completed("student", attempt=2, flags=("suspect",)),
+        *started("exam"),
+        completed("exam", validation={}, validation_loss=None, test={"f1": 0.75}),
+        left(),
+    ]
+    store.apply("f", lines, 1000, tag="t", element=0)
+    store.end_jobs([EndedJob(tag="t", element=0, outcome=Outcome.COMPLETED, evidence="sacct")], 70.0)
+    store.account_jobs(
+        [UsageRow(tag="t", element=0, elapsed=180.0, gpus=1, counted_by="sacct", node="n1")], 80.0
+    )
+    store.mark_selected({"teacher", "student"}, set(), sweep_id=sweep)
+    point = BenchmarkRow(
+        run_id="teacher", model="beto-cased", device="cpu", batch_size=1, length=128, latency_ms=9.5
+    )
+    store.add_benchmarks([point])

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_examples import a_family, a_run, a_sweep, completed, ended, epoch, send, started
+from store_examples import a_run, a_study, a_sweep, completed, send, started
 
 from sgonz.errors import StoreError
-from sgonz.plan.runs import Outcome, Settings
+from sgonz.plan.runs import Settings
 from sgonz.resources import shipped
 from sgonz.store.query import named_queries
 from sgonz.store.store import Store
@@ -23,30 +23,7 @@ def answer(store: Store, query: str, **parameters: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def studied(store: Store) -> Store:
-    """A teacher with a worse rival, a student that failed once, and its test score."""
-    rival = a_run("rival", settings=Settings(learning_rate=1e-4))
-    sweep = a_sweep(store, [rival, *a_family()])
-    runs = ["rival", "teacher", "logits", "student", "exam"]
-    send(store, sweep, "t", runs)
-    fault = ended("student", Outcome.FAILED, signature="E:1", error="boom", time=40.0)
-    exam = completed("exam", validation={}, validation_loss=None, test={"f1": 0.75})
-    lines = [
-        *started("rival"),
-        completed("rival", validation_loss=0.9),
-        *started("teacher"),
-        epoch("teacher", 1),
-        completed("teacher"),
-        *started("logits"),
-        completed("logits", validation={}, validation_loss=None),
-        *started("student"),
-        fault,
-        *started("student", attempt=2),
-        completed("student", attempt=2),
-        *started("exam"),
-        exam,
-    ]
-    store.apply("f", lines, 1000, tag="t", element=0)
-    store.mark_selected({"teacher", "student"}, set(), sweep_id=sweep)
+    a_study(store)
     return store
 
 
@@ -107,9 +84,8 @@ def test_curves_and_slowest_runs(studied: Store) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(named_queries()))
-def test_every_named_query_says_what_it_answers_and_answers(store: Store, name: str) -> None:
+def test_every_named_query_says_what_it_answers(name: str) -> None:
     assert (shipped("db") / "queries" / f"{name}.sql").read_text().startswith("-- ")
-    assert store.query(name, {})[1] == []
 
 
 def test_every_view_can_be_asked_by_name() -> None:
@@ -121,6 +97,25 @@ def test_own_sql_takes_parameters(studied: Store) -> None:
     assert studied.query(sql, {"seed": 42}) == (["run_id"], [("exam",), ("student",)])
     with pytest.raises(StoreError, match=":seed"):
         studied.query(sql, {})
+
+
+def test_parameter_that_a_query_does_not_have_is_refused_with_those_that_it_has(studied: Store) -> None:
+    with pytest.raises(StoreError, match=r"(?s)no parameter datset.*dataset"):
+        studied.query("pareto", {"datset": "pos"})
+    with pytest.raises(StoreError, match="none"):
+        studied.query("leaderboard", {"dataset": "pos"})
+
+
+def test_columns_of_one_name_are_told_apart(studied: Store) -> None:
+    sql = "SELECT 1 AS a, 2 AS b, 3 AS a, 4 AS a"
+    assert studied.query(sql) == (["a", "b", "a_2", "a_3"], [(1, 2, 3, 4)])
+
+
+def test_whole_numbers_are_whole_on_every_database(studied: Store) -> None:
+    _, [row] = studied.query(
+        "SELECT SUM(runs), SUM(runs) / 2.0 FROM counts WHERE workspace_id = :workspace AND sweep_id = 0"
+    )
+    assert [type(value) for value in row] == [int, float]
 
 
 @pytest.mark.parametrize(
@@ -160,3 +155,21 @@ def test_what_the_database_does_not_understand_is_told_in_its_words(store: Store
 def test_unknown_name_lists_the_known_ones(store: Store) -> None:
     with pytest.raises(StoreError, match=r"(?s)no query named leaders.*best_runs.*leaderboard"):
         store.query("leaders")
+
+
+def test_unknown_table_lists_tables_and_views(store: Store) -> None:
+    with pytest.raises(StoreError) as caught:
+        store.query("SELECT * FROM run")
+    assert caught.value.hint.startswith("Did you mean runs? Tables: ")
+    assert "attempts, " in caught.value.hint
+    assert "leaderboard" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT learning_rat FROM leaderboard", "SELECT b.learning_rat FROM leaderboard AS b"]
+)
+def test_unknown_column_lists_those_of_the_tables_that_were_named(store: Store, sql: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        store.query(sql)
+    assert caught.value.hint.startswith("Did you mean learning_rate? Columns of leaderboard: workspace_id, ")
+    assert "Columns of runs" not in caught.value.hint

@@ -19,6 +19,7 @@ from store_examples import a_family, a_run, a_sweep, completed, ended, epoch, le
 
 from sgonz.collection import collect, note_torn
 from sgonz.errors import StoreError
+from sgonz.events import JobStarted
 from sgonz.journal import Journal
 from sgonz.plan.orders import Order, Orders, with_order
 from sgonz.plan.runs import Outcome, State
@@ -267,6 +268,19 @@ class TestProblems:
             "0.0.jsonl.bak": ("not named as an event file", 1),
         }
         assert at_work.snapshot()[0].failures == 1
+
+    def test_starts_of_a_job_are_read_in_order_however_many_there_are(
+        self, at_work: Store, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "jobs" / "t" / "events"
+        folder.mkdir(parents=True)
+        for number in range(12):
+            said = JobStarted(time=20.0 + number, host=f"n{number}", pid=7, restart=number)
+            (folder / f"0.{number}.jsonl").write_bytes(encode(said) + b"\n")
+        gather(at_work, tmp_path)
+        assert at_work.query("SELECT host FROM jobs WHERE workspace_id = :workspace AND element = 0")[1] == [
+            ("n11",)
+        ]
 
     def test_file_that_became_shorter_is_not_read_again(self, at_work: Store, tmp_path: Path) -> None:
         path = write(tmp_path, "t", [*started("a"), epoch("a", 1)])
