@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import to_builtins
 
 from sgonz import costs
 from sgonz.cluster.base import JobReport
@@ -45,7 +46,7 @@ def _last(attempts: Sequence[AttemptRow]) -> Collection[AttemptRow]:
 def _climb(workdir: Workdir, store: Store, profile: Profile, attempt: AttemptRow) -> None:
     spec, history = store.spec(attempt.run_id), costs.read(workdir)
     ran_at = _ran_at(workdir, profile, attempt, spec.model.name)
-    host = attempt.device == "cpu" or not any(word in (attempt.error or "") for word in DEVICE_WORDS)
+    host = not any(word in (attempt.error or "") for word in DEVICE_WORDS)
     tried = Climb(
         cluster=profile.name, kind=spec.kind, model=spec.model.name, dataset=spec.dataset.name, place=ran_at,
         since=attempt.ended or attempt.seen,
@@ -55,6 +56,7 @@ def _climb(workdir: Workdir, store: Store, profile: Profile, attempt: AttemptRow
     found = climb(ladder_of(profile, spec.kind), known, ran_at, tried, host=host)
     if found is None:
         return
+    workdir.run(attempt.run_id).smaller.unlink(missing_ok=True)  # it says what fits below
     others = [each for each in history.climbs if each is not known]
     costs.write(workdir, msgspec.structs.replace(history, climbs=(*others, found)))
     if known is None or known.place != found.place:
@@ -94,7 +96,7 @@ def steps(history: History, profile: Profile, rows: Sequence[RunRow]) -> list[di
     there = {(row.kind, row.model, row.dataset) for row in rows}
     found = [
         {"kind": each.kind, "model": each.model, "dataset": each.dataset, "resource": each.place.resource,
-         "memory_gb": each.place.memory_gb, "reason": each.reason}
+         "memory_gb": each.place.memory_gb, "reason": each.reason, "passed": to_builtins(each.passed)}
         for each in history.climbs
         if each.cluster == profile.name and (each.kind, each.model, each.dataset) in there
     ]  # fmt: skip

@@ -90,6 +90,11 @@ class RunDir:
         return self.root / "checkpoint"
 
     @property
+    def smaller(self) -> Path:
+        """How the next attempt begins after one that memory ended, and where that was."""
+        return self.checkpoint / "smaller.json"
+
+    @property
     def output(self) -> Path:
         return self.root / "output"
 

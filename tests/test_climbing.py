@@ -96,6 +96,16 @@ def test_runs_climb_step_by_step_and_every_step_is_written_down(workdir, store):
     assert climbs(workdir) == ["small", "large", "several"]
 
 
+def test_what_was_made_smaller_to_fit_below_begins_whole_higher_up(workdir, store):
+    sweep = store.add_sweep(name="s", text="", spec_json="{}", cluster="here", time=1.0, provenance={})
+    store.add_runs(sweep, [spec("r1")])
+    smaller = workdir.run("r1").smaller
+    smaller.parent.mkdir(parents=True)
+    smaller.write_text("[1, true]")
+    end_out_of_memory(workdir, store, "t1", Place(resource="small"), DEVICE, 1)
+    assert not smaller.exists()
+
+
 def test_what_does_not_train_starts_in_a_class_of_one_process_and_stays_there(workdir, store):
     profile = msgspec.structs.replace(PROFILE, assign={"default": "small", "big": "several"})
     history = costs.read(workdir)
@@ -136,4 +146,4 @@ def test_status_says_what_memory_moved(workdir, store):
               "failures": [], "memory": [step]}  # fmt: skip
     shown = io.StringIO()
     show_status(answer, console=Console(file=shown, width=120))
-    assert "big on pos (finetune) starts in small with 32 GB" in shown.getvalue()
+    assert "big on pos (finetune) starts in small with 32 GB, after small: the host had" in shown.getvalue()

@@ -36,6 +36,7 @@ class Climb(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
     since: float  # when the last run ended that did not fit below
     reason: str
+    passed: tuple[Place, ...] = ()  # where memory ended them, in order
 
 
 def up(ladder: Sequence[Rung], place: Place, *, host: bool) -> Place | None:
@@ -80,4 +81,7 @@ def climb(
     if known is not None and is_below(ladder, ran_at, known.place):
         return msgspec.structs.replace(known, since=max(known.since, tried.since))
     higher = up(ladder, ran_at, host=host)
-    return None if higher is None else msgspec.structs.replace(tried, place=higher)
+    if higher is None:
+        return None
+    passed = (*known.passed, ran_at) if known is not None else (ran_at,)
+    return msgspec.structs.replace(tried, place=higher, passed=passed)

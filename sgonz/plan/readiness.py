@@ -22,7 +22,8 @@ def find_ready(
     for row in snapshot.runs:
         if row.state is not PENDING or row.run_id in settled:
             continue
-        pause = snapshot.sweep.retry.delay_seconds * 2 ** (row.failures - 1) if row.failures else 0.0
+        waits = row.failures and not snapshot.climbed(row)  # more memory helps at once, time does not
+        pause = snapshot.sweep.retry.delay_seconds * 2 ** (row.failures - 1) if waits else 0.0
         left = (row.ended or 0.0) + pause - snapshot.now
         missing = [
             need for need in row.needs if by_id[need].state is not COMPLETED and need not in ready

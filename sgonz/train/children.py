@@ -29,6 +29,7 @@ PRELOAD = [
     "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
     "transformers.models.albert.modeling_albert", "transformers.models.bert.modeling_bert",
     "transformers.models.distilbert.modeling_distilbert", "transformers.models.roberta.modeling_roberta",
+    "sgonz.train.ahead",
 ]  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def preload(job: Job) -> list[str]:
     """What the job's children need; those that call others together train nothing themselves."""
     if job.jobs.processes > 1:
         return ["sgonz.train.conductor"]
-    return PRELOAD + (["deepspeed"] if job.jobs.deepspeed is not None else [])
+    return PRELOAD
 
 
 def serve(modules: list[str]) -> None:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,9 @@ def train(training: Training) -> RunEnded:
                 if validation_due(settings.eval_every_steps, at, report):
                     validate(training, machine, stopping, at, report)
                 chosen, began = rows[plan[at.step]], time.monotonic()
-                loss, fit = step.take(machine, chosen, report.steps_done(at), before := fit_of(at))
-                if fit != before:
-                    at.micro_batch, at.recompute = fit
-                    report.shrunk(at)
+                loss, _ = step.take(
+                    machine, chosen, report.steps_done(at), fit_of(at), partial(shrink, at, report)
+                )
                 at.loss_sum += loss
                 at.loss_steps += 1
                 at.step += 1
@@ -100,8 +100,7 @@ def train(training: Training) -> RunEnded:
         if memory.out_of_memory(error):
             left = memory.leave_smaller(running.run, at.micro_batch, at.recompute)
             if left and not machine.can_repeat:
-                at.micro_batch, at.recompute = left
-                report.shrunk(at)
+                shrink(at, report, step.Fit(*left))
         raise
     return finish(training, machine, at, arithmetic, report)
 
@@ -222,6 +221,12 @@ def beats(stopping: EarlyStopping, epoch_best: float | None, value: float) -> bo
 
 def fit_of(at: Position) -> step.Fit:
     return step.Fit(at.micro_batch, at.recompute)
+
+
+def shrink(at: Position, report: Reporter, fit: step.Fit) -> None:
+    """Go on in smaller parts, and say so."""
+    at.micro_batch, at.recompute = fit
+    report.shrunk(at)
 
 
 def last(training: Training) -> Path:

@@ -121,7 +121,7 @@ def do(connection: Connection, begin: Begin, rank: int, local_rank: int) -> Left
     )
     try:
         with orders, ends, contextlib.suppress(OSError, EOFError):
-            children.serve(children.PRELOAD + (["deepspeed"] if begin.deepspeed is not None else []))
+            children.serve(children.PRELOAD)
             process.start()
         attend(connection, process, ours)
     finally:

@@ -15,7 +15,6 @@ from torch.utils.checkpoint import checkpoint
 from sgonz.rundir import RunDir, write_atomic
 from sgonz.train import batches
 
-SMALLER = "smaller.json"  # in the checkpoint folder
 Found = TypeVar("Found")
 # What torch raises as a plain RuntimeError, by its words: its CPU allocator, drivers, and libraries under it.
 PHRASES = (
@@ -78,14 +77,14 @@ def leave_smaller(run: RunDir, micro_batch: int, recompute: bool) -> tuple[int, 
     if micro_batch == 1 and recompute:
         return None
     smaller = (half(micro_batch, micro_batch), recompute) if micro_batch > 1 else (1, True)
-    write_atomic(run.checkpoint / SMALLER, msgspec.json.encode(smaller))
+    write_atomic(run.smaller, msgspec.json.encode(smaller))
     return smaller
 
 
 def smaller(run: RunDir, micro_batch: int, recompute: bool) -> tuple[int, bool]:
     """How a run begins: as given, or smaller where an attempt before has left word."""
     try:
-        left = msgspec.json.decode((run.checkpoint / SMALLER).read_bytes(), type=tuple[int, bool])
+        left = msgspec.json.decode(run.smaller.read_bytes(), type=tuple[int, bool])
     except FileNotFoundError:
         return micro_batch, recompute
     return min(micro_batch, left[0]), recompute or left[1]

@@ -144,19 +144,29 @@ def decay_groups(model: nn.Module, decay: float, *, everywhere: bool) -> list[di
     return [group for group in groups if group["params"]]
 
 
-def take(machine: Machine, rows: np.ndarray, number: int, fit: Fit) -> tuple[Tensor, Fit]:
+def unheard(fit: Fit) -> None:
+    """Nobody asks."""
+
+
+def take(
+    machine: Machine, rows: np.ndarray, number: int, fit: Fit, shrunk: Callable[[Fit], None] = unheard
+) -> tuple[Tensor, Fit]:
     """Make step `number` on these rows: its loss, on the device, and how it fitted there.
+
+    `shrunk` hears of every smaller fit before that is tried.
 
     Memory that runs out behind the gradients is not caught: a step could be half applied, and the attempt
     ends instead, to go on from its checkpoint.
     """
     machine.model.train()
-    loss, fit = fitting(machine, rows, number, fit)
+    loss, fit = fitting(machine, rows, number, fit, shrunk)
     machine.update()
     return loss, fit
 
 
-def fitting(machine: Machine, rows: np.ndarray, number: int, fit: Fit) -> tuple[Tensor, Fit]:
+def fitting(
+    machine: Machine, rows: np.ndarray, number: int, fit: Fit, shrunk: Callable[[Fit], None] = unheard
+) -> tuple[Tensor, Fit]:
     """The step's gradients; where they run out of memory, once more with the next smaller fit.
 
     One of several processes cannot make a step again alone: there the attempt ends.
@@ -175,6 +185,7 @@ def fitting(machine: Machine, rows: np.ndarray, number: int, fit: Fit) -> tuple[
                 raise
         # Outside of the handler, which would keep the failed step's tensors alive.
         fit = smaller
+        shrunk(fit)
         machine.discard()
         give_back()
         print(f"out of memory at step {number}: now {fit}", file=sys.stderr)

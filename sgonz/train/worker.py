@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 LINGER_LOOK_SECONDS = 0.1  # between looks for more runs; only where a profile asks to linger
 QUIET = {
+    # Asked by a library in the fork server, torch would start the driver there, and no child could use it.
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

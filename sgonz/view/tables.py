@@ -122,11 +122,16 @@ def _memory_line(step: Row) -> str:
     """One thing that memory made smaller or moved."""
     what = f"memory: {step['model']} on {step['dataset']}"
     if "resource" in step:
-        more = f" with {step['memory_gb']:g} GB" if step["memory_gb"] else ""
-        return printable(f"{what} ({step['kind']}) starts in {step['resource']}{more}: {step['reason']}")
+        after = " and ".join(_place(each) for each in step.get("passed", ()))
+        where = _place(step) + (f", after {after}" if after else "")
+        return printable(f"{what} ({step['kind']}) starts in {where}: {step['reason']}")
     size = f"in micro-batches of {step['micro_batch']}" if step["micro_batch"] else "in whole batches"
     again = ", recomputing activations" if step["recompute"] else ""
     return printable(f"{what} ({step['kind']}) runs {size}{again} on {step['device']}")
+
+
+def _place(asked: Row) -> str:
+    return f"{asked['resource']}" + (f" with {asked['memory_gb']:g} GB" if asked["memory_gb"] else "")
 
 
 def _failures(failures: Sequence[Row], width: int) -> Table:

@@ -191,11 +191,11 @@ def test_failures_become_final(memory: Memory, signatures: list[str], reason: st
     assert (memory.rows[run_id].state, memory.rows[run_id].reason) == (State.FAILED, reason)
 
 
-def test_a_run_that_starts_higher_up_the_ladder_is_not_given_up(memory: Memory):
+def test_a_run_that_starts_higher_up_the_ladder_is_not_given_up_and_does_not_wait(memory: Memory):
     run_id = memory.ids(Kind.FINETUNE)[0]
     for _ in range(4):
         memory.fail(run_id, "OutOfMemoryError")
-    snapshot = Snapshot(now=1e9, sweep=memory.sweep, runs=list(memory.rows.values()), metrics={}, free_jobs=None,
+    snapshot = Snapshot(now=memory.rows[run_id].ended or 0.0, sweep=memory.sweep, runs=list(memory.rows.values()), metrics={}, free_jobs=None,
                         target_seconds=100.0, seconds=lambda row: 10.0,
                         climbed=lambda row: row.run_id == run_id)  # fmt: skip
     actions = decide(snapshot).actions

@@ -1,7 +1,8 @@
 """On PYTHONPATH, makes every run's device too small: SMALL_DEVICE is how many rows a model can embed at a time.
 
 SMALL_DEVICE=3 for every process, or 3@1 for the process with rank 1 alone; with SMALL_DEVICE_KEEPS=1 anything fits
-once activations are recomputed. SLOW_DEVICE is how many seconds every such look-up takes, until FAST_DEVICE is there.
+once activations are recomputed. SMALL_HOST is how many GiB of the host's memory a step takes beside: more than its job
+asked Slurm for, and there are none. SLOW_DEVICE is how many seconds every such look-up takes, until FAST_DEVICE is there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.util
 import os
+import resource
 import sys
 import time
 
@@ -24,6 +26,20 @@ class Watch(importlib.abc.MetaPathFinder):
         return importlib.util.find_spec(name)
 
 
+def take_from_host(needed, given):
+    """Ask torch's allocator for memory under the limit that a job was given, and return it: none of it is touched."""
+    import torch
+
+    with open("/proc/self/statm") as pages:
+        here = int(pages.read().split()[0]) * resource.getpagesize()
+    usual = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (here + given, usual[1]))
+    try:
+        torch.empty(needed, dtype=torch.uint8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, usual)
+
+
 def shrink():
     import torch
     from torch import nn
@@ -32,6 +48,8 @@ def shrink():
     from sgonz.train import memory
 
     rows, _, rank = os.environ.get("SMALL_DEVICE", "1000000").partition("@")
+    needed = int(os.environ.get("SMALL_HOST", "0")) << 30
+    given = int(os.environ.get("SLURM_MEM_PER_NODE", "0")) << 20
     pause = float(os.environ.get("SLOW_DEVICE", "0"))
     recomputing = []
     recompute = memory.recompute_activations
@@ -41,6 +59,8 @@ def shrink():
         read = arguments[0] if arguments and isinstance(module, nn.Embedding) else None
         if not isinstance(read, torch.Tensor) or read.ndim != 2:
             return
+        if needed:
+            take_from_host(needed, given)
         if not os.path.exists(os.environ.get("FAST_DEVICE", "")):
             time.sleep(pause)
         mine = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
@@ -52,5 +72,5 @@ def shrink():
     register_module_forward_pre_hook(allocate)
 
 
-if {"SMALL_DEVICE", "SLOW_DEVICE"} & os.environ.keys():
+if {"SMALL_DEVICE", "SMALL_HOST", "SLOW_DEVICE"} & os.environ.keys():
     sys.meta_path.insert(0, Watch())

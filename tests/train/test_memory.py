@@ -62,7 +62,7 @@ def test_run_that_does_not_fit_splits_and_ends_as_if_it_did(bench, dataset):
     assert ended.outcome is Outcome.COMPLETED, ended.error
     assert losses(bench.events) == pytest.approx(expected, rel=1e-3)  # AdamW makes much of rounding at first
     told = [event.micro_batch for event in bench.events if isinstance(event, MemoryShort)]
-    assert told == [2]
+    assert told == [4, 2]
     assert ended.notes["micro_batch"] == 2
 
 
@@ -174,7 +174,7 @@ def test_when_not_one_row_fits_activations_are_recomputed_and_that_is_told_and_r
     assert (ended.notes["micro_batch"], ended.notes["recompute"]) == (8, 1)
     assert [
         (event.micro_batch, event.recompute) for event in bench.events if isinstance(event, MemoryShort)
-    ] == [(8, True)]
+    ] == [(4, False), (2, False), (1, False), (8, True)]
     costs.record(bench.workdir, ["run"])
     later = bench.run("later", Kind.FINETUNE, "text", "albert", settings=SETTINGS)
     turned_on.clear()

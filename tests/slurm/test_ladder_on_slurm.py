@@ -1,0 +1,117 @@
+"""A run that fits nowhere at first climbs on a real cluster, step by step, and ends as where there is room enough."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slurm_sweeps import DevCluster
+
+from sgonz import events
+from sgonz.events import AnyEvent, MemoryShort
+from sgonz.rundir import Workdir
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+ROOT = Path(__file__).resolve().parents[2]
+SWEEP = """
+name = "ladder"
+datasets = ["pos"]
+evaluate = false
+[sample]
+size = 60
+[finetune]
+models = ["sample-roberta"] # has no dropout: its numbers do not depend on how a batch is cut
+max_length = 32
+grid.learning_rate = [5e-4]
+grid.batch_size = 4
+grid.epochs = 2
+"""
+# The device of `narrow` takes no row at all, that of `wide` two at a time; a step takes 3 GiB of the host's memory.
+PROFILE = """
+scheduler = "slurm"
+requests_per_minute = 100000
+environment = {{ SLURM_CONF = "{conf}" }}
+setup = [
+    "export PYTHONPATH='{small}'",
+    "case $SLURM_JOB_PARTITION in low) export SMALL_DEVICE=0 ;; *) export SMALL_DEVICE=2 SMALL_HOST=3 ;; esac",
+]
+[resources.narrow]
+partition = "low"
+memory_gb = 1
+max_minutes = 30
+[resources.wide]
+partition = "normal"
+memory_gb = 2
+max_memory_gb = 5
+max_minutes = 30
+[assign]
+default = "narrow"
+"""
+
+
+def sgonz(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "SGONZ_WORKDIR": str(folder / "work"), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "sgonz", *arguments], cwd=folder, env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    answer, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return answer
+
+
+def trained(folder: Path) -> dict[str, Any]:
+    (row,) = json.loads(said(sgonz(folder, "results", "--all", "--format", "json")))
+    return row
+
+
+def told(folder: Path) -> list[AnyEvent]:
+    """What every job said, in the order in which they were sent."""
+    files = sorted((folder / "work" / "jobs").glob("*/events/0.*.jsonl"))
+    return [event for file in files for event, _ in events.read(file, 0) if event is not None]
+
+
+def test_it_climbs_to_where_it_fits_and_ends_as_if_it_had_started_there(
+    dev: DevCluster, tmp_path: Path
+) -> None:
+    profile = PROFILE.format(conf=dev.environment["SLURM_CONF"], small=ROOT / "tests/small_device")
+    (tmp_path / "rungs.toml").write_text(profile)
+    begun = []
+    for name, cluster in (("roomy", "local"), ("tight", str(tmp_path / "rungs.toml"))):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "ladder.toml").write_text(SWEEP)
+        begun.append(sgonz(folder, "run", "ladder.toml", "--cluster", cluster))
+    for process in begun:
+        said(process)
+    roomy, tight = trained(tmp_path / "roomy"), trained(tmp_path / "tight")
+    assert tight["validation_loss"] == pytest.approx(roomy["validation_loss"], rel=1e-3)
+    assert tight["validation"] == pytest.approx(roomy["validation"], rel=1e-2)
+
+    split = [(event.micro_batch, event.recompute) for event in told(tmp_path / "tight") if isinstance(event, MemoryShort)]  # fmt: skip
+    down = [
+        (2, False),
+        (1, False),
+        (4, True),
+        (2, True),
+        (1, True),
+    ]  # activations go before the resource class
+    assert split[:5] == down
+    assert split[-1] == (2, False)
+    assert tight["notes"]["micro_batch"] == 2
+    lines = Workdir(tmp_path / "tight" / "work").journal.read_text().splitlines()
+    climbs = [line for line in map(json.loads, lines) if line["type"] == "climbed"]
+    assert [(step["to"]["resource"], step["to"]["memory_gb"]) for step in climbs] == [
+        ("wide", None),
+        ("wide", 4.0),
+    ]
+    asked = dev.ask("sacct", "-X", "-n", "-P", "-o", "Partition,ReqMem", "-S", "now-1hour").split()
+    assert {"low|1G", "normal|2G", "normal|4G"} <= set(asked)
+    status = said(sgonz(tmp_path / "tight", "status"))
+    assert "starts in wide with 4 GB, after narrow and wide: the host had too little memory in wide" in " ".join(status.split())  # fmt: skip
