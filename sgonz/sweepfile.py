@@ -100,8 +100,11 @@ def _apply(table: dict[str, Any], change: str) -> None:
         raise SpecError(f"--set {change}: expected KEY=VALUE", hint="Example: --set finetune.grid.epochs=[2]")
     try:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
         value = text.strip()
+        if value[:1] in ("[", "{", '"', "'"):  # begun as TOML, and not finished as such
+            raise SpecError(f"--set {change}: the value is not TOML ({error})",
+                            hint="In a shell, put the whole of KEY=VALUE into quotes.") from None  # fmt: skip
     for part in parts[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):

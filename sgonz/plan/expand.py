@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from sgonz.errors import SpecError
-from sgonz.plan.grid import check_exclusions, excluded, points
+from sgonz.plan.grid import check_exclusions, check_size, excluded, points
 from sgonz.plan.ids import with_id
 from sgonz.plan.protocol import concerning, resolve
 from sgonz.plan.runs import Dataset, Kind, Measure, Model, Need, RunSpec, Settings
@@ -33,6 +33,9 @@ class Sources(Struct, frozen=True, kw_only=True):
 def finetune_runs(sweep: Sweep, sources: Sources) -> list[RunSpec]:
     """The fine-tuning grid, in the order data set, model, seed, point; each run once."""
     check_exclusions(sweep.exclude, FACTS, sources.file)
+    for name, stage in (("finetune", sweep.finetune), ("distill", sweep.distill)):
+        if stage is not None:
+            check_size(stage, name, datasets=sweep.dataset_names, seeds=len(sweep.seeds), source=sources.file)
     switches = resolve(sweep.protocol, sweep.protocol_switches)
     runs = {
         run.run_id: run

@@ -11,6 +11,9 @@ from sgonz.errors import SpecError
 from sgonz.plan.spec import Stage, check_setting, unknown_key
 
 RANGE_KEYS = ("from", "to", "num", "log")
+MOST_RUNS = (
+    1_000_000  # of one stage; a grid beyond that is a slip, and would fill the memory before it was seen
+)
 
 
 def points(stage: Stage, name: str, *, model: str, dataset: str, source: str) -> list[dict[str, Any]]:
@@ -19,6 +22,30 @@ def points(stage: Stage, name: str, *, model: str, dataset: str, source: str) ->
     Overrides are applied in order, each replacing whole axes or fixed settings of what stands before it.
     Axes named together in `grid.zip` move together; the others are crossed, the first one slowest.
     """
+    settings, values, groups = _axes(stage, name, model, dataset, source)
+    combinations = itertools.product(*(_rows(values, group) for group in groups))
+    return [settings | {key: value for row in rows for key, value in row.items()} for rows in combinations]
+
+
+def check_size(stage: Stage, name: str, *, datasets: Sequence[str], seeds: int, source: str) -> None:
+    """Raise SpecError where a stage has more runs than anybody means, before a single one is made."""
+    runs = 0
+    for dataset in datasets:
+        for model in dict.fromkeys(stage.models):
+            _, values, groups = _axes(stage, name, model, dataset, source)
+            runs += seeds * math.prod(len(values[group[0]]) for group in groups)
+            if runs > MOST_RUNS:
+                raise SpecError(
+                    f"{source}: {name} has more than {MOST_RUNS:,} runs",
+                    hint=f"The axes of {name}.grid are crossed with each other, models, data sets and seeds; "
+                    "shorten one, or let axes move together with grid.zip.",
+                )
+
+
+def _axes(
+    stage: Stage, name: str, model: str, dataset: str, source: str
+) -> tuple[dict[str, Any], dict[str, list[Any]], list[list[str]]]:
+    """Fixed settings, the values of every axis, and the axes that move together."""
     settings: dict[str, Any] = dict(stage.settings)
     axes: dict[str, Any] = dict(stage.grid)
     for override in stage.override:
@@ -32,9 +59,7 @@ def points(stage: Stage, name: str, *, model: str, dataset: str, source: str) ->
     zipped = axes.pop("zip", [])
     values = {axis: _values(axis, value, f"{name}.grid.{axis}", source) for axis, value in axes.items()}
     settings = {key: check_setting(key, value, f"{name}.{key}", source) for key, value in settings.items()}
-    groups = _groups(values, zipped, f"{name}.grid.zip", source)
-    combinations = itertools.product(*(_rows(values, group) for group in groups))
-    return [settings | {key: value for row in rows for key, value in row.items()} for rows in combinations]
+    return settings, values, _groups(values, zipped, f"{name}.grid.zip", source)
 
 
 def excluded(conditions: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> bool:
@@ -80,9 +105,10 @@ def _range(table: Mapping[str, Any], path: str, source: str) -> list[float | int
         ) from None
     log = table.get("log", False)
     numbers = all(isinstance(entry, int | float) and not isinstance(entry, bool) for entry in (low, high))
-    if not numbers or not isinstance(count, int) or count < 1 or (log and (low <= 0 or high <= 0)):
+    counted = isinstance(count, int) and 1 <= count <= MOST_RUNS
+    if not numbers or not counted or (log and (low <= 0 or high <= 0)):
         raise SpecError(
-            f"{source}: {path}: a range needs numbers from and to (above 0 with log) and num of 1 or more"
+            f"{source}: {path}: a range needs numbers from and to (above 0 with log) and num from 1 to {MOST_RUNS:,}"
         )
     steps = [step / max(count - 1, 1) for step in range(count)]
     spaced = [low * math.pow(high / low, step) if log else low + (high - low) * step for step in steps]

@@ -16,6 +16,7 @@ from sgonz.plan.runs import Count, Format, Positive, Precision, Settings, Share,
 
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
 Names = Annotated[list[Name], Meta(min_length=1)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]  # what torch and numpy both take
 SETTING_NAMES = Settings.__struct_fields__
 DISTILL_ONLY = frozenset({"loss", "alpha", "temperature", "pool", "alignment"})
 
@@ -86,7 +87,7 @@ class Teacher(Table, frozen=True, kw_only=True):
 class Sample(Table, frozen=True, kw_only=True):
     """[sample]: corpora and models that sgonz makes itself, in the work folder."""
 
-    seed: int = 1
+    seed: Seed = 1
     size: Annotated[int, Meta(ge=40, le=100_000)] = 400
 
 
@@ -136,7 +137,7 @@ class Sweep(Table, frozen=True, kw_only=True):
     name: Name
     protocol: Protocol = "sound"
     protocol_switches: dict[str, SwitchValue] = {}
-    seeds: Annotated[tuple[int, ...], Meta(min_length=1)] = (42,)
+    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (42,)
     threads: Count = 1
     precision: Precision = "auto"
     datasets: Names | dict[Name, DatasetTable]

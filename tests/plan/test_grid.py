@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgonz.errors import SpecError
+from sgonz.plan.expand import Sources, finetune_runs
 from sgonz.plan.grid import excluded, points
 from sgonz.plan.spec import decode
 
@@ -79,6 +80,7 @@ def test_an_override_can_fix_an_axis_and_open_a_fixed_setting():
         ('grid.batch_size = [16, "x"]', r"finetune.grid.batch_size\[1\]: expected a whole number"),
         ("grid.learning_rate = {from = 0, to = 1, num = 2, log = true}", "a range needs numbers"),
         ("grid.learning_rate = {from = 1, to = 2}", "num is missing"),
+        ("grid.learning_rate = {from = 1, to = 2, num = 10_000_000}", "num from 1 to 1,000,000"),
         (
             'grid.epochs = [1, 2]\ngrid.batch_size = [1]\ngrid.zip = [["epochs", "batch_size"]]',
             "differ in length",
@@ -89,6 +91,15 @@ def test_an_override_can_fix_an_axis_and_open_a_fixed_setting():
 def test_bad_grids_are_refused_with_their_place(text: str, message: str):
     with pytest.raises(SpecError, match=message):
         grid(text)
+
+
+@pytest.mark.parametrize(("stage", "who"), [("finetune", "models"), ("distill", "students")])
+def test_a_grid_that_would_fill_the_memory_is_refused_before_a_run_is_made(stage: str, who: str):
+    many = {"from": 1, "to": 500, "num": 500}
+    table: dict = {"name": "x", "datasets": ["d"], "finetune": {"models": ["m"]}}
+    table[stage] = {who: ["m"], "grid": {"epochs": many, "batch_size": many, "patience": many}}
+    with pytest.raises(SpecError, match=rf"x.toml: {stage} has more than 1,000,000 runs"):
+        finetune_runs(decode(table, "x.toml"), Sources(datasets={}, models={}, file="x.toml"))
 
 
 def test_a_value_written_twice_is_one_point():
