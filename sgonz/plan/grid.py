@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from sgonz.errors import SpecError
@@ -110,11 +111,17 @@ def _range(table: Mapping[str, Any], path: str, source: str) -> list[float | int
         raise SpecError(
             f"{source}: {path}: a range needs numbers from and to (above 0 with log) and num from 1 to {MOST_RUNS:,}"
         )
-    steps = [step / max(count - 1, 1) for step in range(count)]
-    spaced = [low * math.pow(high / low, step) if log else low + (high - low) * step for step in steps]
+    parts = max(count - 1, 1)
+    if log:
+        spaced = [low * math.pow(high / low, step / parts) for step in range(count)]
+    else:  # exact, so that whole numbers stay whole
+        ends = Fraction(low), Fraction(high)
+        spaced = [ends[0] + (ends[1] - ends[0]) * Fraction(step, parts) for step in range(count)]
     whole = isinstance(low, int) and isinstance(high, int) and not log
     # Twelve digits, so that a range and a list that mean the same values give the same run ids.
-    return [round(entry) if whole and entry == round(entry) else float(f"{entry:.12g}") for entry in spaced]
+    return [
+        int(entry) if whole and entry == int(entry) else float(f"{float(entry):.12g}") for entry in spaced
+    ]
 
 
 def _groups(values: Mapping[str, list[Any]], zipped: Any, path: str, source: str) -> list[list[str]]:

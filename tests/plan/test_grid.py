@@ -59,6 +59,13 @@ def test_a_range_gives_the_numbers_a_person_would_write():
     ] == [0, 0.1, 0.2, 0.3]
 
 
+@given(st.integers(1, 50), st.integers(2, 400), st.integers(1, 9))
+def test_a_range_over_whole_numbers_stays_whole(low: int, count: int, step: int):
+    table = f"{{from = {low}, to = {low + step * (count - 1)}, num = {count}}}"
+    found = [point["epochs"] for point in grid(f"grid.epochs = {table}")]
+    assert found == list(range(low, low + step * count, step))
+
+
 def test_an_override_replaces_an_axis_for_its_models_only():
     text = 'grid.learning_rate = [1e-5, 2e-5]\n[[finetune.override]]\nmodels = ["n"]\ngrid.learning_rate = [1e-6]'
     assert len(grid(text)) == 2
