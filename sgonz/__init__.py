@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers read it: a worker starts without typing
 if TYPE_CHECKING:
+    from typing import Any
+
     from sgonz.frames import open_store
 
 __version__ = "0.1.0"

@@ -133,8 +133,12 @@ _encoder = msgspec.json.Encoder()
 
 def append(stream: IO[bytes], event: Event) -> None:
     """Write one line and hand it to the system; a reader on another node may see it later."""
-    stream.write(_encoder.encode(event) + b"\n")
+    stream.write(line(event))
     stream.flush()
+
+
+def line(event: Event) -> bytes:
+    return _encoder.encode(event) + b"\n"
 
 
 def read(path: Path, offset: int) -> Iterator[tuple[AnyEvent | None, int]]:

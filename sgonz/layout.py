@@ -6,6 +6,7 @@ A submission writes two files, however many runs it carries; workers make the fo
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -46,16 +47,6 @@ def add_specs(folder: Path, elements: Sequence[Element], specs: Mapping[str, Run
     return tuple(placed)
 
 
-def read_specs(folder: Path, element: Element) -> dict[str, RunSpec]:
-    """The specs of an element's runs; none where their folders hold them."""
-    if element.specs_at is None:
-        return {}
-    decoder = msgspec.json.Decoder(RunSpec)
-    with (folder / SPECS).open("rb") as stream:
-        stream.seek(element.specs_at)
-        return {run_id: decoder.decode(stream.readline()) for run_id in element.run_ids}
-
-
 def sent(workdir: Workdir) -> set[str]:
     """Every run that a submission of this work folder carried, begun or not."""
     found: set[str] = set()
@@ -68,25 +59,14 @@ def sent(workdir: Workdir) -> set[str]:
     return found
 
 
-def lay_out(run: RunDir, sweep: str, spec: RunSpec) -> None:
-    """A run's folder with run.json, whole, and a link to it under a readable name."""
-    if not _is_there(run):
-        write_atomic(run.spec, msgspec.json.encode(spec), lasting=False)
+def link(run: RunDir, sweep: str, spec: RunSpec) -> None:
+    """A link to a run's folder under a readable name."""
     if sweep:
         _link(run.workdir.by_name / safe(sweep) / safe(spec.dataset.name) / readable(spec), run.root)
 
 
-def _is_there(run: RunDir) -> bool:
-    try:
-        return bool(run.read_spec())
-    except (FileNotFoundError, msgspec.DecodeError):  # new, or left half by a machine that went down
-        return False
-
-
 def short_name(workdir: Workdir) -> str:
     """Four digits that tell work folders apart in a queue."""
-    import hashlib  # not for workers, which start quickly
-
     return hashlib.sha256(str(workdir.root.resolve()).encode()).hexdigest()[:4]
 
 

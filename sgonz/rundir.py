@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from typing import Any
 
 import msgspec
 
+from sgonz import bare
 from sgonz.errors import WorkdirError
 from sgonz.events import RunEnded
 from sgonz.plan.runs import RunSpec
 
-JOB_FORMAT = 1
+JOB_FORMAT = bare.JOB_FORMAT
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Workdir:
         return self.root / "by-name"
 
     def run(self, run_id: str) -> RunDir:
-        return RunDir(self.root / "runs" / run_id[:2] / run_id)
+        return RunDir(Path(bare.run_folder(str(self.root), run_id)))
 
     def job(self, tag: str) -> Path:
         return self.jobs / tag
@@ -171,46 +171,19 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     time: float
 
 
-class ClaimRefused(Exception):
-    """A later job works on this run, or a result is already there."""
-
-
 def claim(run: RunDir, *, tag: str, sequence: int, element: int, restart: int) -> Claim:
-    """Take the next attempt at a run.
-
-    Attempts are files made with O_EXCL, which is atomic on network file systems too. Raises ClaimRefused
-    when a later submission (or a later restart of this one) holds the run.
-    """
-    run.claims.mkdir(parents=True, exist_ok=True)
-    while True:
-        last = last_claim(run)
-        if last is not None and (last.sequence, last.restart) > (sequence, restart):
-            raise ClaimRefused(f"held by {last.tag} element {last.element}, attempt {last.attempt}")
-        mine = Claim(attempt=last.attempt + 1 if last else 1, sequence=sequence, restart=restart, tag=tag,
-                     element=element, host=os.uname().nodename, pid=os.getpid(), time=time.time())  # fmt: skip
-        draft = run.claims / f".draft-{mine.host}-{mine.pid}"
-        draft.write_bytes(msgspec.json.encode(mine))
-        try:
-            os.link(draft, run.claims / f"{mine.attempt:06d}.json")  # fails if somebody was faster
-        except FileExistsError:
-            continue
-        finally:
-            draft.unlink()
-        return mine
+    """Take the next attempt at a run. Raises ClaimRefused when a later submission or restart holds it."""
+    mine = bare.take(str(run.root), tag=tag, sequence=sequence, element=element, restart=restart)
+    return Claim(**mine)
 
 
 def last_claim(run: RunDir) -> Claim | None:
-    try:
-        names = sorted(entry.name for entry in os.scandir(run.claims) if entry.name.endswith(".json"))
-    except FileNotFoundError:
-        return None
-    return msgspec.json.decode((run.claims / names[-1]).read_bytes(), type=Claim) if names else None
+    return msgspec.convert(bare.last_claim(str(run.claims)), Claim | None)
 
 
 def still_holds(run: RunDir, attempt: int) -> bool:
     """Whether nobody took the run over since this attempt claimed it; asked before every rename."""
-    last = last_claim(run)
-    return last is None or last.attempt <= attempt
+    return bare.still_holds(str(run.root), attempt)
 
 
 def write_atomic(path: Path, content: bytes, *, lasting: bool = True) -> None:
@@ -218,17 +191,7 @@ def write_atomic(path: Path, content: bytes, *, lasting: bool = True) -> None:
 
     Not `lasting` is for what can be made again: a machine that loses its power may leave it empty.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            if lasting:
-                os.fsync(stream.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    bare.write_atomic(str(path), content, lasting=lasting)
 
 
 @contextmanager

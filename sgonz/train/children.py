@@ -7,13 +7,19 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from sgonz import events
+from sgonz.events import RunStarted
+from sgonz.layout import link
 from sgonz.rundir import Claim, RunDir
 from sgonz.train import postmortem
 from sgonz.train.child import Engine, do_run
@@ -58,9 +64,14 @@ class Child:
         return self.asked is None and self.process.exitcode == AGAIN
 
 
-def begin(job: Job, run: RunDir, mine: Claim) -> Child:
+def begin(job: Job, run_id: str, claimed: Mapping[str, Any]) -> Child:
     """Have a run started in a child of the fork server."""
-    began, written, kills = time.time(), events.size(job.event_file), postmortem.oom_kills()
+    run, mine = RunDir(Path(job.run_folder(run_id))), Claim(**claimed)
+    with contextlib.suppress(msgspec.DecodeError):  # which its process tells
+        link(run, job.jobs.sweep, run.read_spec())
+    job.emit(RunStarted(time=time.time(), run_id=run_id, attempt=mine.attempt))
+    event_file = Path(job.event_file)
+    began, written, kills = time.time(), events.size(event_file), postmortem.oom_kills()
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
     header = f"=== attempt {mine.attempt}, {mine.tag} element {mine.element}, {mine.host}, {moment}\n"
     context = multiprocessing.get_context("forkserver")
@@ -68,10 +79,10 @@ def begin(job: Job, run: RunDir, mine: Claim) -> Child:
     engine = Engine(
         processes=job.jobs.processes,
         deepspeed=job.jobs.deepspeed,
-        place_file=place_file(job.folder, job.element),
+        place_file=place_file(job.path, job.element),
     )
     process = context.Process(
-        target=do_run, args=(str(run.root), mine.attempt, header, str(job.event_file), theirs, engine)
+        target=do_run, args=(str(run.root), mine.attempt, header, job.event_file, theirs, engine)
     )
     # A server that died over it has left its reason in the job's output; the child has then left too.
     with theirs, contextlib.suppress(OSError, EOFError):
@@ -127,8 +138,9 @@ def finish(job: Job, child: Child) -> None:
     """End what a run started and left behind, and speak for the child where it could not."""
     kill(child)
     child.orders.close()
-    job.stream.write(postmortem.missing_newline(job.event_file))
-    if not postmortem.has_ended(job.event_file, child.written, child.run.root.name, child.mine.attempt):
+    event_file = Path(job.event_file)
+    job.append(postmortem.missing_newline(event_file))
+    if not postmortem.has_ended(event_file, child.written, child.run.root.name, child.mine.attempt):
         death = postmortem.Death(
             status=child.process.exitcode, asked=child.asked, oom_killed=postmortem.oom_kills() > child.kills,
             began=child.began,

@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+import os
+from functools import cached_property
 
-from sgonz import events
-from sgonz.events import Event
-from sgonz.rundir import JobList, Workdir
-from sgonz.train.told import Told
+from sgonz import bare
+
+TYPE_CHECKING = False  # a worker starts without typing
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from sgonz.events import Event
+    from sgonz.rundir import JobList
+    from sgonz.train.told import Told
 
 
-@dataclass(frozen=True, kw_only=True)
 class Job:
     """What everything in a worker's process works on."""
 
-    folder: Path
-    jobs: JobList
-    element: int
-    restart: int
-    event_file: Path
-    stream: IO[bytes]
-    told: Told
+    def __init__(
+        self, folder: str, listed: dict[str, Any], *, element: int, restart: int, event_file: str, told: Told
+    ) -> None:
+        self.folder = folder
+        self.listed = listed  # job.json, as the standard library reads it
+        self.element = element
+        self.restart = restart
+        self.event_file = event_file
+        self.told = told
+        self._stream = os.open(event_file, os.O_WRONLY | os.O_APPEND)
 
-    @property
-    def workdir(self) -> Workdir:
-        return Workdir(self.folder.parents[1])
+    def run_folder(self, run_id: str) -> str:
+        return bare.run_folder(self.folder.rsplit("/", 2)[0], run_id)
+
+    def say(self, event: str, **facts: Any) -> None:
+        """Append an event, by the name that sgonz.events has for it; one write for each line."""
+        self.append(bare.line(event, **facts))
+
+    def append(self, content: bytes) -> None:
+        os.write(self._stream, content)
+
+    # For what has imported more.
 
     def emit(self, event: Event) -> None:
-        events.append(self.stream, event)
+        from sgonz import events
+
+        self.append(events.line(event))
+
+    @cached_property
+    def jobs(self) -> JobList:
+        import msgspec
+
+        from sgonz.rundir import JobList
+
+        return msgspec.convert(self.listed, JobList)
+
+    @property
+    def path(self) -> Path:
+        from pathlib import Path
+
+        return Path(self.folder)

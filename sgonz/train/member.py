@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in SIGNALS:  # meant for the worker, which says what comes of them
         signal.signal(number, signal.SIG_IGN)
     folder = options.job_folder.absolute()
-    quieten(read_job(folder).threads)
+    quieten(read_job(str(folder), element).get("threads", 1))
     serve(place_file(folder, element), rank_here(), local_rank_here())
     return 0
 

@@ -2,47 +2,28 @@
 
 `python -m sgonz.train.worker JOB_FOLDER [ELEMENT]`. This process itself stays small and imports no torch, so
 that whatever happens to a run, somebody is left to say so. What only a run with a process of its own needs is
-imported for the first one: of a job that is short, starting is most of the time.
+imported for the first one: of a job that is short, starting is most of the time (see sgonz.bare).
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
-import select
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from enum import Enum, auto
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import msgspec
-
-from sgonz import __version__, more_work, recall
-from sgonz.errors import SgonzError, SpecError
-from sgonz.events import JobEnded, JobStarted, RunEnded, RunStarted
-from sgonz.layout import lay_out, read_specs
-from sgonz.plan.runs import Kind, Outcome, RunSpec
-from sgonz.rundir import (
-    JOB_FORMAT,
-    Claim,
-    ClaimRefused,
-    Element,
-    JobList,
-    RunDir,
-    claim,
-    still_holds,
-    write_atomic,
-)
+from sgonz import __version__, bare
 from sgonz.train.job import Job
 from sgonz.train.told import SIGNALS, Told
 from sgonz.versions import PACKAGES, versions
 
+TYPE_CHECKING = False  # a worker starts without typing
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from typing import Any
+
     from sgonz.train.children import Child
 
-LINGER_LOOK_SECONDS = 0.1  # between looks for more runs; only where a profile asks to linger
 QUIET = {
     # Asked by a library in the fork server, torch would start the driver there, and no child could use it.
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
@@ -58,16 +39,12 @@ THREADS = (
     "NUMEXPR_NUM_THREADS",
     "RAYON_NUM_THREADS",
 )
-
-
-class Taken(Enum):
-    """What came at once of a run that was taken up and has no process."""
-
-    DONE = auto()
-    LEFT_OUT = (
-        auto()
-    )  # cancelled, held by a later job, or without a result that it needs; nothing is said of it
-    LATER = auto()  # it needs a run of this list that is not done yet
+# What came at once of a run that was taken up and has no process.
+DONE = "done"
+LEFT_OUT = (
+    "left out"  # cancelled, held by a later job, or without a result that it needs; nothing is said of it
+)
+LATER = "later"  # it needs a run of this list that is not done yet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,37 +59,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
               "ELEMENT says which job of it; a task of a Slurm array is told that by Slurm", file=sys.stderr)  # fmt: skip
         return 2
     try:
-        work(Path(given[0]).absolute(), int(element), int(restart) if restart else None)
-    except SgonzError as error:
+        work(os.path.abspath(given[0]), int(element), int(restart) if restart else None)
+    except Exception as error:
+        from sgonz.errors import SgonzError
+
+        if not isinstance(error, SgonzError):
+            raise
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def work(folder: Path, element: int, restart: int | None = None) -> None:
+def work(folder: str, element: int, restart: int | None = None) -> None:
     """Do an element's runs, or as many of them as there is time for."""
     told = Told(SIGNALS)
-    jobs = read_job(folder)
-    if not 0 <= element < len(jobs.elements):
-        raise SpecError(
-            f"{folder}: there is no element {element}", hint=f"It has {len(jobs.elements)}, from 0."
-        )
+    listed = read_job(folder, element)
     for name in SECRETS:
         os.environ.pop(name, None)  # a worker never opens the store, nor does what it starts
-    quieten(jobs.threads)
+    quieten(listed.get("threads", 1))
     restart, event_file = begin_events(folder, element, restart)
-    with event_file.open("ab", buffering=0) as stream:
-        job = Job(folder=folder, jobs=jobs, element=element, restart=restart, event_file=event_file,
-                  stream=stream, told=told)  # fmt: skip
-        job.emit(
-            JobStarted(
-                time=time.time(), host=os.environ.get("SLURMD_NODENAME") or os.uname().nodename, pid=os.getpid(), restart=restart, device=device(),
-                versions={"sgonz": __version__, **({"code": jobs.code} if jobs.code else {}), **versions(PACKAGES)},
-            )
-        )  # fmt: skip
-        left_out = sum(do_list(job, element) for element in lists(job))
-        done = f"done, {left_out} left out" if left_out else "done"
-        job.emit(JobEnded(time=time.time(), reason=told.reason or done))
+    job = Job(folder, listed, element=element, restart=restart, event_file=event_file, told=told)
+    code = {"code": listed["code"]} if listed.get("code") else {}
+    job.say(
+        "job_started", host=os.environ.get("SLURMD_NODENAME") or os.uname().nodename, pid=os.getpid(),
+        restart=restart, device=device(), versions={"sgonz": __version__, **code, **versions(PACKAGES)},
+    )  # fmt: skip
+    left_out = sum(do_list(job, given) for given in lists(job))
+    done = f"done, {left_out} left out" if left_out else "done"
+    job.say("job_ended", reason=told.reason or done)
+
+
+def read_job(folder: str, element: int) -> dict[str, Any]:
+    """What job.json says, which has such an element."""
+    listed: dict[str, Any] = bare.read(f"{folder}/job.json")
+    if listed.get("version", bare.JOB_FORMAT) != bare.JOB_FORMAT:
+        from sgonz.errors import SpecError
+
+        raise SpecError(
+            f"{folder}/job.json has format {listed['version']}, this worker reads {bare.JOB_FORMAT}"
+        )
+    if not 0 <= element < len(listed["elements"]):
+        from sgonz.errors import SpecError
+
+        raise SpecError(
+            f"{folder}: there is no element {element}", hint=f"It has {len(listed['elements'])}, from 0."
+        )
+    return listed
 
 
 def quieten(threads: int) -> None:
@@ -120,33 +112,21 @@ def quieten(threads: int) -> None:
     os.environ |= QUIET | dict.fromkeys(THREADS, str(threads))
 
 
-def lists(job: Job) -> Iterator[Element]:
+def lists(job: Job) -> Iterator[Mapping[str, Any]]:
     """The element's runs, and then what is offered while the worker lingers."""
-    given = job.jobs.elements[job.element]
-    number = sum(1 for _ in (job.folder / "more").glob(f"{job.element}.*.json"))  # of an earlier start
-    while given.run_ids and not job.told.reason:
+    given = job.listed["elements"][job.element]
+    if job.listed.get("linger_seconds"):
+        from sgonz.train.lingering import given_and_offered
+
+        yield from given_and_offered(job, given)
+    else:
         yield given
-        given = await_more(job, number)
-        number += 1
 
 
-def await_more(job: Job, number: int) -> Element:
-    """The next offer; the last one when it is time to go."""
-    deadline = time.monotonic() + job.jobs.linger_seconds
-    while not job.told.reason:
-        if (offered := more_work.read(job.folder, job.element, number)) is not None:
-            return offered
-        if time.monotonic() > deadline and more_work.leave(job.folder, job.element, number):
-            break
-        select.select([job.told.fileno()], (), (), LINGER_LOOK_SECONDS)
-        job.told.hear()
-    return more_work.HOME
-
-
-def do_list(job: Job, given: Element) -> int:
+def do_list(job: Job, given: Mapping[str, Any]) -> int:
     """Do runs, as many at a time as the job is for, until told to go; how many were left out."""
-    unfinished: dict[str, Child | None] = dict.fromkeys(given.run_ids)  # None: not begun
-    specs = read_specs(job.folder, given)
+    unfinished: dict[str, Child | None] = dict.fromkeys(given["run_ids"])  # None: not begun
+    specs = bare.specs(job.folder, given)
     left_out = fill(job, unfinished, specs)
     if any(unfinished.values()):
         from sgonz.train import children
@@ -164,38 +144,31 @@ def do_list(job: Job, given: Element) -> int:
     return left_out if job.told.reason else left_out + len(unfinished)
 
 
-def fill(job: Job, unfinished: dict[str, Child | None], specs: Mapping[str, RunSpec]) -> int:
+def fill(job: Job, unfinished: dict[str, Child | None], specs: Mapping[str, bytes]) -> int:
     """Take up runs in order while there is room for one more; how many were left out."""
     left_out = 0
-    room = job.jobs.runs_at_once - sum(child is not None for child in unfinished.values())
+    room = job.listed.get("runs_at_once", 1) - sum(child is not None for child in unfinished.values())
     for run_id in [run_id for run_id, child in unfinished.items() if child is None]:
         if job.told.reason or not room:
             break
-        taken = take_up(job, job.workdir.run(run_id), unfinished, specs.get(run_id))
-        if not isinstance(taken, Taken):
+        taken = take_up(job, run_id, unfinished, specs.get(run_id))
+        if not isinstance(taken, str):
             unfinished[run_id] = taken
             room -= 1
-        elif taken is not Taken.LATER:
+        elif taken is not LATER:
             del unfinished[run_id]
-            left_out += taken is Taken.LEFT_OUT
+            left_out += taken is LEFT_OUT
     return left_out
 
 
-def read_job(folder: Path) -> JobList:
-    jobs = msgspec.json.decode((folder / "job.json").read_bytes(), type=JobList)
-    if jobs.version != JOB_FORMAT:
-        raise SpecError(f"{folder}/job.json has format {jobs.version}, this worker reads {JOB_FORMAT}")
-    return jobs
-
-
-def begin_events(folder: Path, element: int, restart: int | None) -> tuple[int, Path]:
+def begin_events(folder: str, element: int, restart: int | None) -> tuple[int, str]:
     """The restart count and event file of this start; without Slurm's count, the first number that is free."""
-    (folder / "events").mkdir(parents=True, exist_ok=True)
+    os.makedirs(f"{folder}/events", exist_ok=True)
     count = restart or 0
     while True:
-        event_file = folder / "events" / f"{element}.{count}.jsonl"
+        event_file = f"{folder}/events/{element}.{count}.jsonl"
         try:
-            event_file.open("xb").close()
+            os.close(os.open(event_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError:
             if restart is None:
                 count += 1
@@ -203,74 +176,102 @@ def begin_events(folder: Path, element: int, restart: int | None) -> tuple[int, 
         return count, event_file
 
 
-def take_up(job: Job, run: RunDir, unfinished: Collection[str], spec: RunSpec | None) -> Child | Taken:
-    """Begin a run, or say at once what comes of it; without `spec`, its folder holds that."""
-    if run.cancel.exists() or recall.is_taken_back(job.folder, run.root.name):
-        return Taken.LEFT_OUT
+def take_up(job: Job, run_id: str, unfinished: Collection[str], given: bytes | None) -> Child | str:
+    """Begin a run, or say at once what comes of it; without a spec `given`, its folder holds that."""
+    root = job.run_folder(run_id)
+    if os.path.exists(f"{root}/cancel") or is_taken_back(job, run_id):
+        return LEFT_OUT
     try:
-        result, spec = run.read_result(), spec or run.read_spec()
-    except (msgspec.DecodeError, OSError) as error:
-        return refuse(job, run, error)
-    if result is not None:
-        if run.checkpoint.exists():  # of an attempt that was killed right after it
-            import shutil
-
-            shutil.rmtree(run.checkpoint, ignore_errors=True)
-        job.emit(msgspec.structs.replace(result, time=time.time(), adopted=True))
-        return Taken.DONE
-    if missing := [need for need in spec.needs if not job.workdir.run(need.run_id).result.exists()]:
-        return Taken.LATER if any(need.run_id in unfinished for need in missing) else Taken.LEFT_OUT
-    mine = take(job, run)
+        if os.path.exists(f"{root}/output/scores.json"):
+            return adopt(job, run_id)
+        spec = json.loads(given) if given else bare.read(f"{root}/run.json")
+        if not isinstance(spec, dict) or "kind" not in spec:
+            raise ValueError("run.json is not that of a run")
+    except (ValueError, OSError) as error:
+        return refuse(job, run_id, error)
+    absent = [need["run_id"] for need in spec.get("needs", ()) if not is_done(job, need["run_id"])]
+    if absent:
+        return LATER if any(run_id in unfinished for run_id in absent) else LEFT_OUT
+    mine = take(job, run_id)
     if mine is None:
-        return Taken.LEFT_OUT
-    lay_out(run, job.jobs.sweep, spec)
-    job.emit(RunStarted(time=time.time(), run_id=spec.run_id, attempt=mine.attempt))
-    if spec.kind is not Kind.NOOP:
+        return LEFT_OUT
+    if given:
+        bare.lay_out(root, given)
+    if spec["kind"] != "noop":
         from sgonz.train.children import begin
 
-        return begin(job, run, mine)
-    do_nothing(job, run, spec, mine)
-    return Taken.DONE
+        return begin(job, run_id, mine)
+    job.say("run_started", run_id=run_id, attempt=mine["attempt"])
+    do_nothing(job, run_id, mine["attempt"])
+    return DONE
 
 
-def take(job: Job, run: RunDir) -> Claim | None:
+def is_done(job: Job, run_id: str) -> bool:
+    return os.path.exists(f"{job.run_folder(run_id)}/output/scores.json")
+
+
+def is_taken_back(job: Job, run_id: str) -> bool:
+    """Whether a turn has said meanwhile that the job is not to begin this run."""
+    path = f"{job.folder}/{bare.TAKEN_BACK}"
+    return os.path.exists(path) and run_id in bare.read(path)
+
+
+def take(job: Job, run_id: str) -> dict[str, Any] | None:
+    listed = job.listed
     try:
-        return claim(
-            run, tag=job.jobs.tag, sequence=job.jobs.sequence, element=job.element, restart=job.restart
-        )
-    except ClaimRefused:
+        return bare.take(job.run_folder(run_id), tag=listed["tag"], sequence=listed["sequence"],
+                         element=job.element, restart=job.restart)  # fmt: skip
+    except bare.ClaimRefused:
         return None
 
 
-def refuse(job: Job, run: RunDir, error: Exception) -> Taken:
+def adopt(job: Job, run_id: str) -> str:
+    """Tell a result that is there already. Raises ValueError where it is none."""
+    root = job.run_folder(run_id)
+    result = bare.read(f"{root}/output/scores.json")
+    if not isinstance(result, dict) or result.pop("type", None) != "run_ended":
+        raise ValueError("output/scores.json is no result")
+    if os.path.exists(f"{root}/checkpoint"):  # of an attempt that was killed right after it
+        import shutil
+
+        shutil.rmtree(f"{root}/checkpoint", ignore_errors=True)
+    job.say("run_ended", **{**result, "time": time.time(), "adopted": True})
+    return DONE
+
+
+def refuse(job: Job, run_id: str, error: Exception) -> str:
     """A run whose own files cannot be read fails, since trying again would read the same."""
-    mine = take(job, run)
+    mine = take(job, run_id)
     if mine is None:
-        return Taken.LEFT_OUT
-    message = " ".join(f"{run.root}: {error}".split())[:500]
-    job.emit(RunStarted(time=time.time(), run_id=run.root.name, attempt=mine.attempt))
-    job.emit(
-        RunEnded(time=time.time(), run_id=run.root.name, attempt=mine.attempt, outcome=Outcome.FAILED, error=message,
-                 signature=f"{type(error).__name__} in {run.spec.name}")
-    )  # fmt: skip
-    return Taken.DONE
+        return LEFT_OUT
+    message = " ".join(f"{job.run_folder(run_id)}: {error}".split())[:500]
+    about = {"run_id": run_id, "attempt": mine["attempt"]}
+    job.say("run_started", **about)
+    job.say("run_ended", **about, outcome="FAILED", error=message,
+            signature=f"{type(error).__name__} in run.json")  # fmt: skip
+    return DONE
 
 
-def do_nothing(job: Job, run: RunDir, spec: RunSpec, mine: Claim) -> None:
+def do_nothing(job: Job, run_id: str, attempt: int) -> None:
     """The run that measures what surrounds runs; a process of its own would be all that it costs."""
-    ended = RunEnded(time=time.time(), run_id=spec.run_id, attempt=mine.attempt, outcome=Outcome.COMPLETED)
-    if still_holds(run, mine.attempt):
-        write_atomic(run.result, msgspec.json.encode(ended))
-        job.emit(ended)
+    root = job.run_folder(run_id)
+    ended = bare.line("run_ended", run_id=run_id, attempt=attempt, outcome="COMPLETED")
+    if bare.still_holds(root, attempt):
+        bare.write_atomic(f"{root}/output/scores.json", ended)
+        job.append(ended)
 
 
 def device() -> str:
     """The accelerator's model as the driver names it, or cpu; asked without loading a library for it."""
-    if re.fullmatch(r"|-1|NoDevFiles", os.environ.get("CUDA_VISIBLE_DEVICES", "all")):
+    cards = "/proc/driver/nvidia/gpus"
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1", "NoDevFiles") or not os.path.isdir(cards):
         return "cpu"
-    for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        if found := re.search(r"^Model:\s*(.+?)\s*$", card.read_text(), re.MULTILINE):
-            return found[1]
+    for card in sorted(os.listdir(cards)):
+        with open(f"{cards}/{card}/information", encoding="utf-8") as stream:
+            for fact in stream:
+                name, _, value = fact.partition(":")
+                if name == "Model" and value.strip():
+                    return value.strip()
     return "cpu"
 
 

@@ -1,0 +1,121 @@
+"""What a worker reads and writes in the work folder before it needs a library.
+
+The process of a job starts once for every job, and where jobs are short that is most of what they cost. So this
+module, and all that a worker imports before its first run that trains, does with a few small modules of the standard
+library: no msgspec, pathlib, dataclasses or typing, which take longer to import than a run that does nothing takes.
+Everybody else uses the same functions through rundir.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+
+TYPE_CHECKING = False  # as type checkers read it; typing itself takes 10 ms to import
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+
+JOB_FORMAT = 1
+TAKEN_BACK = "taken_back.json"  # in a job's folder: runs that it is not to begin any more
+
+
+class ClaimRefused(Exception):
+    """A later job works on this run, or a result is already there."""
+
+
+def run_folder(workdir: str, run_id: str) -> str:
+    return f"{workdir}/runs/{run_id[:2]}/{run_id}"
+
+
+def line(type: str, **facts: Any) -> bytes:
+    """An event as its file has it, in the words of sgonz.events; made now."""
+    return json.dumps({"type": type, "time": time.time(), **facts}, separators=(",", ":")).encode() + b"\n"
+
+
+def take(root: str, *, tag: str, sequence: int, element: int, restart: int) -> dict[str, Any]:
+    """Take the next attempt at a run: the claim.
+
+    Attempts are files made with O_EXCL, which is atomic on network file systems too. Raises ClaimRefused
+    when a later submission (or a later restart of this one) holds the run.
+    """
+    claims = f"{root}/claim"
+    os.makedirs(claims, exist_ok=True)
+    while True:
+        last = last_claim(claims)
+        if last is not None and (last["sequence"], last["restart"]) > (sequence, restart):
+            raise ClaimRefused(f"held by {last['tag']} element {last['element']}, attempt {last['attempt']}")
+        mine = {"attempt": last["attempt"] + 1 if last else 1, "sequence": sequence, "restart": restart, "tag": tag,
+                "element": element, "host": os.uname().nodename, "pid": os.getpid(), "time": time.time()}  # fmt: skip
+        draft = f"{claims}/.draft-{mine['host']}-{mine['pid']}"
+        with open(draft, "wb", buffering=0) as stream:
+            stream.write(json.dumps(mine).encode())
+        try:
+            os.link(draft, f"{claims}/{mine['attempt']:06d}.json")  # fails if somebody was faster
+        except FileExistsError:
+            continue
+        finally:
+            os.unlink(draft)
+        return mine
+
+
+def last_claim(claims: str) -> dict[str, Any] | None:
+    try:
+        names = [name for name in os.listdir(claims) if name.endswith(".json")]
+    except FileNotFoundError:
+        return None
+    return read(f"{claims}/{max(names)}") if names else None
+
+
+def still_holds(root: str, attempt: int) -> bool:
+    """Whether nobody took the run over since this attempt claimed it; asked before every rename."""
+    last = last_claim(f"{root}/claim")
+    return last is None or last["attempt"] <= attempt
+
+
+def lay_out(root: str, spec: bytes) -> None:
+    """A run's run.json, whole; one that was left half by a machine that went down is written again."""
+    path = f"{root}/run.json"
+    with suppress(FileNotFoundError, ValueError):
+        if read(path):
+            return
+    write_atomic(path, spec, lasting=False)
+
+
+def read(path: str) -> Any:
+    """The JSON in a file."""
+    with open(path, "rb", buffering=0) as stream:
+        return json.loads(stream.readall())
+
+
+def write_atomic(path: str, content: bytes, *, lasting: bool = True) -> None:
+    """Write a whole file under a temporary name, then rename it into place.
+
+    Not `lasting` is for what can be made again: a machine that loses its power may leave it empty.
+    """
+    folder, _, name = path.rpartition("/")
+    os.makedirs(folder or ".", exist_ok=True)
+    draft = f"{folder or '.'}/.{name}.{os.getpid()}"
+    try:
+        with open(draft, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            if lasting:
+                os.fsync(stream.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(draft)
+        raise
+
+
+def specs(job_folder: str, element: Mapping[str, Any]) -> dict[str, bytes]:
+    """The specs of an element's runs as runs.jsonl has them; none where their folders hold them."""
+    if element.get("specs_at") is None:
+        return {}
+    with open(f"{job_folder}/runs.jsonl", "rb") as stream:
+        stream.seek(element["specs_at"])
+        return {run_id: stream.readline() for run_id in element["run_ids"]}
