@@ -29,6 +29,7 @@ from sgonz.store.transaction import Transaction
 SLOW_SECONDS = 5.0  # between two looks at what takes all rows to know: hours, what is left, the leaderboard
 SHARE = 0.05  # of the time that such looks may take
 LOG_BYTES = 8192
+Counts = Mapping[tuple[Kind, str], Mapping[State, int]]
 MOST_TOLD = 200  # runs that ended between two looks
 
 
@@ -76,6 +77,8 @@ class Watcher:
         self.listener = Listener(of.workdir)
         self.whole: Whole | None = None
         self.changes = -1
+        self.counts: Counts = {}
+        self.counted = ("", -1)  # for which filter and state of the store
         self.due = 0.0
         self.scene: Scene | None = None
 
@@ -101,8 +104,12 @@ class Watcher:
     def _look(self, at: Transaction, asked: Request, patient: bool) -> Scene:
         of, now = self.of, time.time()
         scope = watched.scope(at, of.sweep_id, asked.where)
-        counts = _in_order(watched.counts(at, scope), tuple(of.metrics))
-        self._learn(at, scope, asked.where, patient)
+        changes = problems.changes(at)
+        if (asked.where, changes) != self.counted:  # with a filter they take all rows to know
+            self.counts = _in_order(watched.counts(at, scope), tuple(of.metrics))
+            self.counted = (asked.where, changes)
+        counts = self.counts
+        self._learn(at, scope, asked.where, patient, changes)
         whole = self.whole if self.whole and self.whole.where == asked.where else None
         running_total = _number(counts, State.RUNNING)
         first = asked.first if asked.page == "running" else 0
@@ -123,9 +130,9 @@ class Watcher:
             listed=_listed(at, scope, counts, asked), opened=self._opened(at, scope, asked.run),
         )  # fmt: skip
 
-    def _learn(self, at: Transaction, scope: watched.Scope, where: str, patient: bool) -> None:
+    def _learn(self, at: Transaction, scope: watched.Scope, where: str, patient: bool, changes: int) -> None:
         """Look at what takes long again, when something changed and not much of the time goes into it."""
-        changes, now = problems.changes(at), time.monotonic()
+        now = time.monotonic()
         same = self.whole is not None and self.whole.where == where
         if not patient or (same and (changes == self.changes or now < self.due)):
             return
@@ -198,12 +205,12 @@ def _in_order(
     return {key: counts[key] for key in ordered}
 
 
-def _number(counts: Mapping[tuple[Kind, str], Mapping[State, int]], *states: State) -> int:
+def _number(counts: Counts, *states: State) -> int:
     return sum(found.get(state, 0) for found in counts.values() for state in states)
 
 
 def _parts(
-    counts: Mapping[tuple[Kind, str], Mapping[State, int]], whole: Whole | None, at_once: int, now: float
+    counts: Counts, whole: Whole | None, at_once: int, now: float
 ) -> tuple[tuple[Part, ...], float | None]:
     """Counts with what is left of each, and when everything that is planned may be done."""
     left: dict[tuple[Kind, str], float] = defaultdict(float)
@@ -221,7 +228,7 @@ def _parts(
 def _failed(
     at: Transaction,
     scope: watched.Scope,
-    counts: Mapping[tuple[Kind, str], Mapping[State, int]],
+    counts: Counts,
     asked: Request,
 ) -> Rows:
     total = _number(counts, State.FAILED)
@@ -235,7 +242,7 @@ def _failed(
 def _listed(
     at: Transaction,
     scope: watched.Scope,
-    counts: Mapping[tuple[Kind, str], Mapping[State, int]],
+    counts: Counts,
     asked: Request,
 ) -> Rows:
     if asked.page != "runs":

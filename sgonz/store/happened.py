@@ -10,7 +10,7 @@ from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.store.rows import BestRow, CauseRow
 from sgonz.store.tables import attempts, runs
 from sgonz.store.transaction import Transaction
-from sgonz.store.watched import ENDED, EVERY_KIND, WASTED, Scope, of_scope
+from sgonz.store.watched import ENDED, WASTED, Scope, of_scope
 
 MOST = 50  # causes that are told
 TRAINED = (Kind.FINETUNE, Kind.DISTILL)
@@ -20,7 +20,7 @@ def ended(at: Transaction, of: Scope, since: float) -> dict[tuple[Kind, str, Sta
     """Runs that came into a final state, by kind, data set and state."""
     grouped = (runs.c.kind, runs.c.dataset, runs.c.state)
     found = of_scope(at, of, select(*grouped, func.count())).where(
-        runs.c.kind.in_(EVERY_KIND), runs.c.state.in_(ENDED), runs.c.changed > since
+        runs.c.state.in_(ENDED), runs.c.changed > since
     )
     rows = at.connection.execute(found.group_by(*grouped).order_by(*grouped))
     return {(Kind(kind), dataset, State(state)): size for kind, dataset, state, size in rows}
@@ -32,7 +32,7 @@ def causes(at: Transaction, of: Scope, since: float) -> list[CauseRow]:
     grouped = (runs.c.kind, runs.c.dataset, runs.c.model, why)
     size = func.count()
     found = of_scope(at, of, select(*grouped, size, func.min(runs.c.run_id), func.max(runs.c.changed))).where(
-        runs.c.kind.in_(EVERY_KIND), runs.c.state == State.FAILED, runs.c.changed > since
+        runs.c.state == State.FAILED, runs.c.changed > since
     )
     ordered = found.group_by(*grouped).order_by(size.desc(), *grouped).limit(MOST)
     return [

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from sgonz.plan.runs import Kind, Outcome, State
 
-SCHEMA = "0006"  # revisions are numbered, so that newer and older can be told apart without Alembic
+SCHEMA = "0007"  # revisions are numbered, so that newer and older can be told apart without Alembic
 
 metadata = MetaData(
     naming_convention={
@@ -149,6 +149,9 @@ runs = Table(
     Index(None, "workspace_id", "kind", "dataset", "state"),
     Index(None, "workspace_id", "dataset", "model", "state"),
     Index(None, "workspace_id", "kind", "state", "dataset", "criterion_value", "run_id"),
+    # These two hold what a screen shows of very many: a page of them, and those that changed last.
+    Index(None, "workspace_id", "position"),
+    Index(None, "workspace_id", "state", "changed"),
 )
 
 sweep_runs = Table(
@@ -164,6 +167,9 @@ sweep_runs = Table(
     _of("sweeps", "sweep_id=id"),
     _of("runs", "run_id"),
     Index(None, "workspace_id", "run_id"),
+    Index(  # the few that are selected
+        None, "workspace_id", "sweep_id", sqlite_where=text("selected = 1"), postgresql_where=text("selected")
+    ),
 )
 
 needs = Table(

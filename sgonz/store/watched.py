@@ -19,7 +19,6 @@ from sgonz.store.rows import GroupRow, HoursRow, TryRow
 from sgonz.store.tables import attempts, jobs, needs, runs, scores, sweep_runs, sweeps
 from sgonz.store.transaction import Transaction, chunks
 
-EVERY_KIND = tuple(Kind)  # named, so that an index that begins with the kind can be used
 # What was interrupted is gone on with from its checkpoint, so its hours are not lost.
 WASTED = (Outcome.FAILED, Outcome.OUT_OF_MEMORY, Outcome.CANCELLED, Outcome.PRUNED)
 ENDED = tuple(state for state in State if state.is_final)
@@ -78,11 +77,13 @@ def page(
     newest: bool = False,
 ) -> list[RunRow]:
     """Runs in these states in order of arrival, or with the newest change first."""
-    order = (runs.c.changed.desc(), runs.c.position) if newest else (runs.c.position,)
     found = of_scope(at, of, select(*(runs.c[name] for name in RUN_COLUMNS)))
     listed = tuple(states)
+    place: ColumnElement[int] = runs.c.position
     if len(listed) < len(State):
-        found = found.where(runs.c.kind.in_(EVERY_KIND), runs.c.state.in_(listed))
+        found = found.where(runs.c.state.in_(listed))
+        place = runs.c.position + 0  # few are sorted sooner than all are gone through in their order
+    order = (runs.c.changed.desc(), place) if newest else (place,)
     return _rows(at, of, found.order_by(*order).offset(first).limit(most))
 
 
@@ -98,7 +99,7 @@ def selected(at: Transaction, of: Scope) -> list[tuple[RunRow, str, float | None
         select(*(runs.c[name] for name in names))
         .join_from(sweep_runs, runs, _same(sweep_runs))
         .where(marked, sweep_runs.c.selected, ~sweep_runs.c.superseded)
-        .order_by(runs.c.position)
+        .order_by(runs.c.position + 0)  # found first, then sorted
     )
     if of.chosen is not None:
         found = found.where(of.chosen)
@@ -164,7 +165,7 @@ def losses(at: Transaction, run_ids: Iterable[str]) -> dict[str, list[float]]:
 def changed_since(at: Transaction, of: Scope, since: float, most: int) -> list[RunRow]:
     """Runs that came into a final state after this moment, oldest first."""
     found = of_scope(at, of, select(*(runs.c[name] for name in RUN_COLUMNS))).where(
-        runs.c.kind.in_(EVERY_KIND), runs.c.state.in_(ENDED), runs.c.changed > since
+        runs.c.state.in_(ENDED), runs.c.changed > since
     )
     return _rows(at, of, found.order_by(runs.c.changed, runs.c.position).limit(most))
 

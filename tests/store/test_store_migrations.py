@@ -51,9 +51,14 @@ def shape(connection: Connection) -> dict[str, Any]:
             "foreign": sorted(map(str, looked.get_foreign_keys(name))),
             "unique": sorted(map(str, looked.get_unique_constraints(name))),
             "check": sorted((rule["name"], rule["sqltext"]) for rule in looked.get_check_constraints(name)),
-            "indexes": sorted(map(str, looked.get_indexes(name))),
+            "indexes": sorted(map(index_text, looked.get_indexes(name))),
         }
     return found
+
+
+def index_text(index: Any) -> str:
+    options = {name: str(value) for name, value in (index.get("dialect_options") or {}).items()}
+    return str({**index, "dialect_options": options})
 
 
 def looked_at(location: Any) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def test_database_that_goes_is_said_and_the_terminal_is_given_back(folder: Path)
     with on_terminal(["watch", "--every", "0.2"], folder=folder) as seen:
         seen.shows("120/120")
         with sqlite3.connect(folder / "work" / "sgonz.db") as store:
-            store.execute("ALTER TABLE tallies RENAME TO gone")
+            store.execute("ALTER TABLE workspaces RENAME TO gone")
         seen.shows("! the database", "120/120")
         seen.type("q")
         assert seen.ends() == 0
