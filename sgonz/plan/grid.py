@@ -105,7 +105,7 @@ def _range(table: Mapping[str, Any], path: str, source: str) -> list[float | int
             f"{source}: {path}.{missing.args[0]} is missing", hint="A range is {from, to, num}."
         ) from None
     log = table.get("log", False)
-    numbers = all(isinstance(entry, int | float) and not isinstance(entry, bool) for entry in (low, high))
+    numbers = all(type(entry) in (int, float) and math.isfinite(entry) for entry in (low, high))
     counted = isinstance(count, int) and 1 <= count <= MOST_RUNS
     if not numbers or not counted or (log and (low <= 0 or high <= 0)):
         raise SpecError(

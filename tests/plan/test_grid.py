@@ -86,6 +86,7 @@ def test_an_override_can_fix_an_axis_and_open_a_fixed_setting():
         ("grid.batch_size = []", "finetune.grid.batch_size is empty"),
         ('grid.batch_size = [16, "x"]', r"finetune.grid.batch_size\[1\]: expected a whole number"),
         ("grid.learning_rate = {from = 0, to = 1, num = 2, log = true}", "a range needs numbers"),
+        ("grid.learning_rate = {from = 1, to = inf, num = 2}", "a range needs numbers"),
         ("grid.learning_rate = {from = 1, to = 2}", "num is missing"),
         ("grid.learning_rate = {from = 1, to = 2, num = 10_000_000}", "num from 1 to 1,000,000"),
         (
