@@ -206,4 +206,7 @@ def leave(error: BaseException) -> NoReturn:
             f"Install it with: pip install 'sgonz[{EXTRAS.get(package, 'train')}]'"
         )
         sys.exit(2)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        say(f"error: {error.filename}: {error.strerror.lower()}")
+        sys.exit(2)
     raise error

@@ -183,3 +183,8 @@ def test_a_sweep_that_is_declined_leaves_no_trace(folder: Path):
     assert done.returncode == 130
     assert "Send 101 runs" in done.stderr
     no_runs(folder)
+
+
+def test_a_place_that_cannot_be_written_is_named_without_a_traceback(folder: Path):
+    (folder / "file").write_text("")
+    refused(sgonz(folder, "run", "sweep.toml", "--workdir", str(folder / "file" / "work")), "file")

@@ -9,7 +9,7 @@ from sgonz.plan.state import RunRow
 
 # What opens gates for others goes first; fine-tuning fills what is left.
 STAGE_ORDER: Mapping[Kind, int] = {
-    Kind.LOGITS: 0, Kind.EVALUATE: 1, Kind.DISTILL: 2, Kind.BENCHMARK: 3, Kind.FINETUNE: 4, Kind.PRETRAIN: 5, Kind.NOOP: 6,
+    Kind.LOGITS: 0, Kind.EVALUATE: 1, Kind.DISTILL: 2, Kind.BENCHMARK: 3, Kind.FINETUNE: 4, Kind.NOOP: 5,
 }  # fmt: skip
 
 

@@ -28,7 +28,6 @@ class Kind(StrEnum):
     DISTILL = "distill"  # a student trained on stored logits
     EVALUATE = "evaluate"  # a selected run scored on the test split
     BENCHMARK = "benchmark"  # size, MACs and latency of one architecture
-    PRETRAIN = "pretrain"  # masked language modelling and sentence order
     NOOP = "noop"  # nothing, to measure what surrounds a run
 
 

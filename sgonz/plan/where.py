@@ -14,9 +14,11 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from sgonz.errors import SpecError
+from sgonz.plan.protocol import Protocol
+from sgonz.plan.runs import Kind, State
 
 Predicate = Callable[[Any], bool]
 
@@ -49,6 +51,15 @@ Condition = Compare | Not | Every | Either
 
 FIELDS = ("run_id", "kind", "dataset", "model", "teacher", "state", "protocol", "seed", "learning_rate", "batch_size", "epochs",
           "attempts", "failures", "best_epoch", "validation_loss", "selected", "superseded", "reason", "signature", "tags")  # fmt: skip
+# What a field can be, where that is known; a number may also be none.
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "state": tuple(State), "kind": tuple(Kind), "protocol": get_args(Protocol),
+    "selected": ("true", "false"), "superseded": ("true", "false"),
+}  # fmt: skip
+NOTHING = ("none", "null", "")
+NUMBERS = frozenset(
+    {"seed", "learning_rate", "batch_size", "epochs", "attempts", "failures", "best_epoch", "validation_loss"}
+)
 _TOKEN = re.compile(r"""\s*(?:(<=|>=|!=|==|=|<|>|~|\(|\)|,)|"([^"]*)"|'([^']*)'|([^\s=<>!~(),"']+))""")
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -151,7 +162,7 @@ class _Parser:
         self.at += 1
         negated = self.accept("not")
         if self.accept("in"):
-            among = Compare(field, "=", tuple(self.values()))
+            among = Compare(field, "=", tuple(self.values(field)))
             return Not(among) if negated else among
         sign = self.peek()
         if negated or sign not in ("=", "==", "!=", "~", *_COMPARE):
@@ -163,9 +174,29 @@ class _Parser:
             raise self.error("a value")
         if sign in _COMPARE and _number(value) is None:
             raise SpecError(f"--where: {field} {sign} {value}: {value!r} is not a number")
+        if sign in ("=", "==", "!="):
+            self.checked(field, value)
         return Compare(field, "=" if sign == "==" else sign, (value,))
 
-    def values(self) -> list[str]:
+    def checked(self, field: str, value: str) -> str:
+        """The value, if it is one that the field can have: a slip must not look like "there is none"."""
+        allowed = WORDS.get(field, ())
+        if allowed and value.lower() not in (word.lower() for word in allowed):
+            near = difflib.get_close_matches(value.lower(), [word.lower() for word in allowed], n=1)
+            guess = (
+                f" (did you mean {next(word for word in allowed if word.lower() == near[0])}?)"
+                if near
+                else ""
+            )
+            raise SpecError(
+                f"--where {self.text!r}: {value!r} is no {field}{guess}",
+                hint=f"Allowed: {', '.join(allowed)}.",
+            )
+        if field in NUMBERS and _number(value) is None and value.lower() not in NOTHING:
+            raise SpecError(f"--where {self.text!r}: {field} is a number, and {value!r} is none")
+        return value
+
+    def values(self, field: str) -> list[str]:
         if not self.accept("("):
             raise self.error("'('")
         values: list[str] = []
@@ -174,7 +205,7 @@ class _Parser:
             if value is None or value in ("(", ")", ","):
                 self.at -= 1
                 raise self.error("a value")
-            values.append(value)
+            values.append(self.checked(field, value))
             if self.accept(")"):
                 return values
             if not self.accept(","):
@@ -211,7 +242,7 @@ def _equal(field: str, fact: Any, value: str) -> bool:
     if isinstance(fact, tuple):  # one of several
         return any(_equal(field, part, value) for part in fact or (None,))
     if fact is None:
-        return value.lower() in ("none", "null", "")
+        return value.lower() in NOTHING
     if isinstance(fact, bool):
         return value.lower() == str(fact).lower()
     if isinstance(fact, int | float):

@@ -27,6 +27,7 @@ ROW = RunRow(run_id="0123456789abcdef", kind=Kind.FINETUNE, dataset="pos", model
         ('model = "albeto-tiny"', True),
         ("run_id = 0123", True),
         ("teacher = none", True),
+        ("validation_loss = none or best_epoch = none", True),
         ("selected = false", True),
         ("validation_loss < 1", False),
         ("tags = paper and tags = keep", True),
@@ -49,6 +50,10 @@ def test_conditions(text: str, matches: bool):
         ("(dataset = pos", "expected '\\)'"),
         ("batch_size < x", "is not a number"),
         ("dataset =", "expected a value"),
+        ("state = FAILD", "'FAILD' is no state .did you mean FAILED"),
+        ("kind in (finetune, distil)", "did you mean distill"),
+        ("seed = abc", "seed is a number"),
+        ("selected != yes", "'yes' is no selected"),
         ("", "not a field"),
     ],
 )

@@ -72,7 +72,7 @@ def upgrade() -> None:
         sa.Column("notes", sa.Text()),
         sa.Column("spec", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('finetune', 'logits', 'distill', 'evaluate', 'benchmark', 'pretrain', 'noop')",
+            "kind IN ('finetune', 'logits', 'distill', 'evaluate', 'benchmark', 'noop')",
             name="kind",
         ),
         sa.CheckConstraint(
