@@ -40,9 +40,12 @@ def _trial(workdir: Workdir, run_id: str) -> tuple[RunSpec, Trial] | None:
     if result is None or result.device is None:
         return None
     micro_batch = result.notes.get("micro_batch")
+    whole = (
+        result.attempt == 1 and result.epochs_done
+    )  # a later attempt may have done some of the epochs alone
     return spec, Trial(
         device=result.device, batch_size=spec.settings.batch_size,
         micro_batch=micro_batch if isinstance(micro_batch, int) else None,
         recompute=bool(result.notes.get("recompute")), seconds_per_step=result.seconds_per_step,
-        peak_memory_mb=result.peak_memory_mb,
+        seconds_per_epoch=result.seconds / result.epochs_done if whole and result.epochs_done else None, peak_memory_mb=result.peak_memory_mb,
     )  # fmt: skip

@@ -6,32 +6,110 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sgonz.architectures import architecture_of
 from sgonz.cluster.profile import Profile
-from sgonz.plan.estimate import first_guess
+from sgonz.errors import SpecError
+from sgonz.plan.estimate import first_guess, predictor
 from sgonz.plan.expand import distill_runs, logits_run
+from sgonz.plan.history import History
 from sgonz.plan.packing import pack
+from sgonz.plan.prediction import Measured, epoch_seconds, recall
 from sgonz.plan.runs import Kind, RunSpec
+from sgonz.plan.sizing import shape_of, training_bytes
 from sgonz.plan.state import RunRow
 from sgonz.planned import Planned
 from sgonz.workloads import workloads_of
 
+FIRST = "first estimate, from the model's size"
+TRAINED = (Kind.FINETUNE, Kind.DISTILL)
 A100_MACS_PER_SECOND = 4e13  # what fine-tuning in bf16 sustains on one A100: about a quarter of its peak
 
 
-def foreseen(planned: Planned, profile: Profile | None) -> dict[str, Any]:
+def foreseen(planned: Planned, profile: Profile | None, history: History) -> dict[str, Any]:
     """`profile`: of the cluster that was named; without one, hours are those of an A100 and no jobs are made."""
     macs = profile.macs_per_second if profile else A100_MACS_PER_SECOND
-    guess = first_guess(workloads_of(planned.sweep, planned.resolution.sources), macs)
+    specs = [*planned.runs, *later(planned)]
+    rows, measured = [_as_row(run) for run in specs], epoch_seconds(history, specs)
+    guess = predictor(
+        rows, first_guess(workloads_of(planned.sweep, planned.resolution.sources), macs), measured
+    )
     by_kind: dict[str, float] = defaultdict(float)
-    rows = [_as_row(run) for run in [*planned.runs, *later(planned)]]
     for row in rows:
         by_kind[row.kind] += guess(row) / 3600
     answer: dict[str, Any] = {
-        "predicted_hours_by_kind": {kind: round(hours, 2) for kind, hours in by_kind.items()}
+        "predicted_hours_by_kind": {kind: round(hours, 2) for kind, hours in by_kind.items()},
+        "estimated_by": _sources(rows, measured, specs, history, profile),
+        "memory": _memory(specs, history),
     }
     if profile is not None:
         answer["jobs"] = _jobs(rows, guess, profile)
     return answer
+
+
+def _sources(
+    rows: Sequence[RunRow],
+    measured: Callable[[RunRow], float | None],
+    specs: Sequence[RunSpec],
+    history: History,
+    profile: Profile | None,
+) -> str:
+    """Where the hours come from, in words."""
+    trained = [row for row in rows if row.kind in TRAINED]
+    known = sum(measured(row) is not None for row in trained)
+    first = f"{FIRST} and the text, on {profile.name if profile else 'an A100'}"
+    if not known:
+        return first
+    found = recall(history)
+    shapes = {each.shape: each.runs for spec in specs if (each := found(spec)) is not None}
+    by_runs = f"measured on {_runs(sum(shapes.values()))}"
+    return (
+        by_runs
+        if known == len(trained)
+        else f"{by_runs} for {known} of {len(trained)}; {FIRST} for the others"
+    )
+
+
+def _runs(size: int) -> str:
+    return f"{size:,} run" if size == 1 else f"{size:,} runs"
+
+
+def _memory(specs: Sequence[RunSpec], history: History) -> list[dict[str, Any]]:
+    """What each model is predicted to take at its largest batch and length, and where that is known from."""
+    found = recall(history)
+    largest: dict[str, tuple[tuple[int, int], RunSpec]] = {}
+    for spec in specs:
+        if spec.kind in TRAINED:
+            size = (spec.settings.batch_size * spec.settings.max_length, spec.settings.batch_size)
+            if spec.model.name not in largest or size > largest[spec.model.name][0]:
+                largest[spec.model.name] = (size, spec)
+    return [_of_model(spec, found(spec)) for _, spec in largest.values()]
+
+
+def _of_model(spec: RunSpec, known: Measured | None) -> dict[str, Any]:
+    batch_size, length = spec.settings.batch_size, spec.settings.max_length
+    peak: float | None
+    if known is not None and known.peak_memory_mb is not None:
+        peak, by = known.peak_memory_mb / 1024, f"measured on {_runs(known.runs)}, {known.device}"
+    else:
+        peak = _first_memory(spec)
+        by = FIRST if peak is not None else "its configuration is not there yet"
+    return {
+        "model": spec.model.name, "batch_size": batch_size, "length": length,
+        "micro_batch": known.micro_batch if known else None,
+        "seconds_per_step": known.seconds_per_step if known else None,
+        "memory_gb": None if peak is None else round(peak, 2), "estimated_by": by,
+    }  # fmt: skip
+
+
+def _first_memory(spec: RunSpec) -> float | None:
+    fields = architecture_of(spec.model)
+    try:
+        shape = shape_of(fields["model_type"], fields) if fields else None
+    except SpecError:
+        return None
+    return (
+        training_bytes(shape, spec.settings.batch_size, spec.settings.max_length) / 2**30 if shape else None
+    )
 
 
 def later(planned: Planned) -> list[RunSpec]:
@@ -74,5 +152,6 @@ def _as_row(run: RunSpec) -> RunRow:
         kind=run.kind,
         dataset=run.dataset.name,
         model=run.model.name,
+        batch_size=run.settings.batch_size,
         epochs=run.settings.epochs,
     )

@@ -44,7 +44,7 @@ def scripts(at: Coordinator) -> Iterator[Written]:
         jobs = action.jobs[waiting:]
         specs = {spec.run_id: spec for spec in at.store.specs(run_id for job in jobs for run_id in job)}
         for place, part in submissions(at, jobs, specs):
-            yield from at.cluster.written(at.workdir, job_list_of(at, part, place, sequence))
+            yield from at.cluster.written(at.workdir, job_list_of(at, part, place, sequence, specs))
             sequence += 1
 
 

@@ -152,6 +152,7 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     linger_seconds: float = 0.0  # how long a worker that is done waits for more before it leaves
     resource: str | None = None  # class of the cluster profile; None: its default
     memory_gb: float | None = None  # where it is more than the class's own
+    minutes: int | None = None  # where its runs are known to take less than the class's own
     code: str | None = None  # which copy of sgonz the workers run; None: the installed version
     processes: int = 1  # that do a run together
     deepspeed: dict[str, Any] | None = None  # its configuration, where it trains

@@ -12,8 +12,10 @@ from sgonz import climbing, costs
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.profile import Profile, Resource
 from sgonz.plan.estimate import first_guess, predictor
+from sgonz.plan.history import History
 from sgonz.plan.ladder import Place
 from sgonz.plan.orders import Orders
+from sgonz.plan.prediction import epoch_seconds
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.snapshot import Snapshot
 from sgonz.plan.state import JobRow, RunRow
@@ -45,7 +47,7 @@ def snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
         runs_per_job=at.profile.runs_per_job,
         resource=lambda row: str(place(row.kind, row.model, row.dataset)),
         climbed=lambda row: climbing.climbed_since(history, at.profile, row),
-        seconds=_busy(at, place, rows),
+        seconds=_busy(at, place, rows, history),
         macs={model: load.macs for (_, model), load in at.workloads.items()},
         orders=orders,
         busy=[job for job in live if job.sweep_id == at.sweep_id and not job.ended and not waits(at, job)],
@@ -80,9 +82,17 @@ def _gpus(profile: Profile, place: Places) -> Callable[[RunRow], int]:
     return gpus
 
 
-def _busy(at: Coordinator, place: Places, rows: Sequence[RunRow]) -> Callable[[RunRow], float]:
+def _busy(
+    at: Coordinator, place: Places, rows: Sequence[RunRow], history: History
+) -> Callable[[RunRow], float]:
     """For how long runs keep their jobs busy; those that go on side by side share the time."""
-    alone = predictor(rows, first_guess(at.workloads, at.profile.macs_per_second))
+    known = {(cost.shape.kind, cost.shape.model, cost.shape.dataset) for cost in history.costs}
+    examples: dict[tuple[Kind, str, str], str] = {}  # one run of each is enough: they differ in nothing else
+    for row in rows:
+        if (like := (row.kind, row.model, row.dataset)) in known:
+            examples.setdefault(like, row.run_id)
+    measured = epoch_seconds(history, at.store.specs(examples.values()))
+    alone = predictor(rows, first_guess(at.workloads, at.profile.macs_per_second), measured)
 
     def seconds(row: RunRow) -> float:
         found = place(row.kind, row.model, row.dataset)

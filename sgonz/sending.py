@@ -16,6 +16,7 @@ from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
 from sgonz.cluster.profile import Resource
 from sgonz.layout import add_specs, short_name, write_job
 from sgonz.plan.ladder import Place
+from sgonz.plan.prediction import minutes_for
 from sgonz.plan.runs import Outcome, RunSpec
 from sgonz.plan.state import JobRow
 from sgonz.rundir import Element, JobList
@@ -119,7 +120,7 @@ def submit(
     crash at any point leaves either nothing, or an intent that the next turn looks up by its tag.
     """
     generations.settle_all(at, (run_id for job in jobs for run_id in job))
-    job_list = write_job(at.workdir, job_list_of(at, jobs, place, at.store.next_sequence()), specs)
+    job_list = write_job(at.workdir, job_list_of(at, jobs, place, at.store.next_sequence(), specs), specs)
     tag = job_list.tag
     at.store.add_submission(
         tag=tag,
@@ -138,7 +139,11 @@ def submit(
 
 
 def job_list_of(
-    at: Coordinator, jobs: Sequence[Sequence[str]], place: Place | None, sequence: int
+    at: Coordinator,
+    jobs: Sequence[Sequence[str]],
+    place: Place | None,
+    sequence: int,
+    specs: Mapping[str, RunSpec],
 ) -> JobList:
     """What a submission will be."""
     resource = place.resource if place else None
@@ -147,8 +152,21 @@ def job_list_of(
         processes=asked.crew, deepspeed=deepspeed.read(asked.deepspeed, at.profile.path) if asked.deepspeed else None,
         tag=f"sgonz-{short_name(at.workdir)}-{sequence:06d}", sweep=at.sweep.name, sequence=sequence, threads=at.sweep.threads,
         linger_seconds=at.profile.linger_seconds, runs_at_once=at.profile.runs_at_once(resource), resource=resource,
-        memory_gb=place.memory_gb if place else None, code=at.code, elements=tuple(Element(run_ids=tuple(job)) for job in jobs),
+        memory_gb=place.memory_gb if place else None, minutes=_minutes(at, asked, jobs, specs), code=at.code, elements=tuple(Element(run_ids=tuple(job)) for job in jobs),
     )  # fmt: skip
+
+
+def _minutes(
+    at: Coordinator, asked: Resource, jobs: Sequence[Sequence[str]], specs: Mapping[str, RunSpec]
+) -> int | None:
+    """A time limit below the class's own, which lets a job start sooner, where all of its runs were measured.
+
+    A job that ends there all the same has lost nothing: its runs go on from their checkpoints in the next one.
+    """
+    if asked.max_minutes is None or at.profile.linger_seconds:
+        return None
+    limit = minutes_for(costs.read(at.workdir), [[specs[run_id] for run_id in job] for job in jobs])
+    return limit if limit is not None and limit < asked.max_minutes else None
 
 
 def take_back(at: Coordinator, tag: str, elements: int, why: str) -> None:

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from sgonz import costs
 from sgonz.cli import sgonz
+from sgonz.plan.history import History, Trial, noted
+from sgonz.planned import plan_sweep
+from sgonz.rundir import Workdir
+from sgonz.sample import make
 
 
 def plan(folder: Path, *arguments: str) -> str:
@@ -46,6 +51,38 @@ def test_this_machine_does_so_many_jobs_at_a_time(tmp_path: Path) -> None:
     jobs = answer(tmp_path, "demo", "--cluster", "local")["jobs"]
     assert jobs["slots"] >= 1
     assert jobs["hours_one_by_one"] / jobs["slots"] <= jobs["hours_at_best"] + 0.02
+
+
+def test_a_plan_says_what_was_measured_and_what_is_a_first_estimate(tmp_path: Path) -> None:
+    changes = ["--set", "finetune.models=['sample-bert', 'sample-albert']", "--set", "datasets=['pos']"]
+    found = answer(tmp_path, "demo", *changes)
+    assert found["estimated_by"].startswith("first estimate, from the model's size")
+    make(tmp_path / "sample" / "1-400", seed=1, size=400)
+    estimated = answer(tmp_path, "demo", *changes)["memory"]
+    assert {row["estimated_by"] for row in estimated} == {"first estimate, from the model's size"}
+    assert all(row["memory_gb"] > 0 for row in estimated)
+
+    runs = plan_sweep("demo", [change for change in changes if change != "--set"], Workdir(tmp_path)).runs
+    mine = [run for run in runs if run.model.name == "sample-bert"]
+    took = Trial(
+        device="cpu", batch_size=16, seconds_per_step=0.5, seconds_per_epoch=3600.0, peak_memory_mb=512.0
+    )
+    costs.write(Workdir(tmp_path), noted(History(), [(run, took) for run in mine]))
+    found = answer(tmp_path, "demo", *changes)
+    assert (
+        found["estimated_by"]
+        == "measured on 2 runs for 2 of 8; first estimate, from the model's size for the others"
+    )
+    assert (
+        found["predicted_hours"] > 2 * 4
+    )  # two runs of four epochs of an hour, and the guesses scaled by them
+    by_model = {row["model"]: row for row in found["memory"]}
+    assert by_model["sample-bert"]["memory_gb"] == 0.5
+    assert by_model["sample-bert"]["estimated_by"] == "measured on 2 runs, cpu"
+    assert by_model["sample-albert"]["estimated_by"] == "first estimate, from the model's size"
+    text = plan(tmp_path, "demo", *changes)
+    assert "measured on 2 runs" in text
+    assert "first estimate" in text
 
 
 def test_plan_for_programs_draws_nothing(tmp_path: Path) -> None:

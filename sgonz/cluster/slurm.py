@@ -123,6 +123,8 @@ class SlurmCluster:
         resource = msgspec.structs.replace(resource, exclude=excluded)
         if jobs.memory_gb is not None:
             resource = msgspec.structs.replace(resource, memory_gb=jobs.memory_gb)
+        if jobs.minutes is not None:
+            resource = msgspec.structs.replace(resource, max_minutes=jobs.minutes)
         return ArrayExecutor(
             folder,
             tag=jobs.tag,

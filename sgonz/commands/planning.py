@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sgonz import options
+from sgonz import costs, options
 from sgonz.cluster.profile import Profile, load_profile
 from sgonz.errors import SpecError
 from sgonz.foreseen import foreseen
@@ -47,11 +47,11 @@ def plan(
 
 
 def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = None) -> dict[str, Any]:
-    """What the sweep would run: counts by kind, the matrix, a first estimate, what is missing."""
+    """What the sweep would run: counts by kind, the matrix, hours and memory and where they are known from, what is missing."""
     sweep, runs = planned.sweep, planned.runs
     counts, there = count_runs(sweep, runs), sent(folder)
     cells = Counter((run.dataset.name, run.model.name) for run in runs if run.kind is Kind.FINETUNE)
-    known = foreseen(planned, profile)
+    known = foreseen(planned, profile, costs.read(folder))
     hours = known["predicted_hours_by_kind"]
     return {
         "sweep": sweep.name,
@@ -66,7 +66,6 @@ def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = Non
         "predicted_hours": round(hours.get(Kind.FINETUNE, 0.0) + hours.get(Kind.BENCHMARK, 0.0), 2),
         **known,
         "budget_gpu_hours": sweep.budget.gpu_hours if sweep.budget else None,
-        "estimated_by": f"model size and text on {profile.name if profile else 'an A100'}, fine-tuning only; measured runs do not count here",
         "matrix": [
             {"dataset": dataset, "model": model, "runs": size} for (dataset, model), size in cells.items()
         ],

@@ -39,10 +39,17 @@ def first_guess(workloads: Mapping[tuple[str, str], Workload], macs_per_second: 
     return seconds
 
 
-def predictor(rows: Sequence[RunRow], guess: Seconds) -> Seconds:
-    """Seconds by what completed runs of the same kind, data set and model took per epoch, else the guess.
+def unknown(row: RunRow) -> None:
+    """Nothing has been measured."""
+
+
+def predictor(
+    rows: Sequence[RunRow], guess: Seconds, epoch: Callable[[RunRow], float | None] = unknown
+) -> Seconds:
+    """Seconds by what was measured per epoch, else by what completed runs of the same kind, data set and model took.
 
     Where only other models or data sets of the kind have run, the guess is scaled by how wrong it was there.
+    `epoch`: seconds of one epoch of a run like this, in any sweep, where they are known.
     """
     measured: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     wrong: dict[str, list[float]] = defaultdict(list)
@@ -50,11 +57,15 @@ def predictor(rows: Sequence[RunRow], guess: Seconds) -> Seconds:
         if row.state is State.COMPLETED and row.seconds:
             measured[(row.kind, row.dataset, row.model)].append(row.seconds / _epochs(row))
             wrong[row.kind].append(row.seconds / max(guess(row), 1e-6))
+        elif (took := epoch(row)) is not None:
+            wrong[row.kind].append(took * _epochs(row) / max(guess(row), 1e-6))
     per_epoch = {like: fmean(took) for like, took in measured.items()}
     factors = {kind: fmean(each) for kind, each in wrong.items()}
 
     def seconds(row: RunRow) -> float:
-        like = per_epoch.get((row.kind, row.dataset, row.model))
+        like = epoch(row)
+        if like is None:
+            like = per_epoch.get((row.kind, row.dataset, row.model))
         return like * _epochs(row) if like is not None else guess(row) * factors.get(row.kind, 1.0)
 
     return seconds

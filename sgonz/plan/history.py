@@ -26,16 +26,27 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     content: str  # digest of the model's and the data set's content, which names alone do not tell
 
 
+class AtBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs of one shape took at one batch size."""
+
+    batch_size: int
+    rows: int  # at a time: the micro-batch
+    seconds_per_step: float | None = None  # of steps alone
+    seconds_per_epoch: float | None = None  # start and validations included
+    peak_memory_mb: float | None = None  # of those that kept their activations
+
+
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """What runs of one shape took."""
 
     shape: Shape
     runs: int = 0
-    seconds_per_step: float | None = None  # start and validations included
+    seconds_per_step: float | None = None  # of steps alone
     batch_size: int | None = None  # of the last run
     peak_memory_mb: float | None = None  # the most of all of them
     micro_batch: int | None = None  # that fitted after a larger one did not; None while whole batches do
     recompute: bool = False  # activations had to be recomputed
+    batches: tuple[AtBatch, ...] = ()  # by batch size
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +57,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     micro_batch: int | None = None
     recompute: bool = False
     seconds_per_step: float | None = None
+    seconds_per_epoch: float | None = None
     peak_memory_mb: float | None = None
 
 
@@ -103,8 +115,23 @@ def _with(cost: Cost, trial: Trial) -> Cost:
     return Cost(
         shape=cost.shape, runs=cost.runs + 1, batch_size=trial.batch_size, micro_batch=micro_batch,
         recompute=trial.recompute or cost.recompute, peak_memory_mb=max(peaks, default=None),
-        seconds_per_step=_blended(cost.seconds_per_step, trial.seconds_per_step),
+        seconds_per_step=_blended(cost.seconds_per_step, trial.seconds_per_step), batches=_at_batches(cost, trial),
     )  # fmt: skip
+
+
+def _at_batches(cost: Cost, trial: Trial) -> tuple[AtBatch, ...]:
+    rows = min(trial.micro_batch or trial.batch_size, trial.batch_size)
+    known = {each.batch_size: each for each in cost.batches}
+    before = known.get(trial.batch_size, AtBatch(batch_size=trial.batch_size, rows=rows))
+    peaks = [before.peak_memory_mb] if before.rows == rows else []
+    peaks += [] if trial.recompute else [trial.peak_memory_mb]
+    known[trial.batch_size] = AtBatch(
+        batch_size=trial.batch_size, rows=rows,
+        seconds_per_step=_blended(before.seconds_per_step, trial.seconds_per_step),
+        seconds_per_epoch=_blended(before.seconds_per_epoch, trial.seconds_per_epoch),
+        peak_memory_mb=max((peak for peak in peaks if peak is not None), default=None),
+    )  # fmt: skip
+    return tuple(known[size] for size in sorted(known))
 
 
 def _blended(known: float | None, new: float | None) -> float | None:

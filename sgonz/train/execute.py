@@ -20,7 +20,8 @@ import transformers
 from sgonz.errors import RunError, SgonzError
 from sgonz.events import Event, RunEnded
 from sgonz.plan.history import History, start
-from sgonz.plan.runs import Kind, Outcome
+from sgonz.plan.prediction import micro_batch_within
+from sgonz.plan.runs import Kind, Outcome, RunSpec
 from sgonz.rundir import RunDir, still_holds, write_atomic
 from sgonz.train.checkpoint import TakenOver
 from sgonz.train.crew import join, leave
@@ -71,7 +72,7 @@ def execute(
         shutil.rmtree(run.checkpoint, ignore_errors=True)  # of an attempt that was killed right after it
         return msgspec.structs.replace(result, attempt=attempt, adopted=True)
     device = settle(spec.threads, seat.local_rank)
-    micro_batch, recompute = start(history or History(), spec, device_name())
+    micro_batch, recompute = begin(history or History(), spec, device)
     running = Running(run=run, spec=spec, attempt=attempt, emit=emit, stop=stop, device=device,
                       micro_batch=micro_batch, recompute=recompute)  # fmt: skip
     try:
@@ -92,6 +93,15 @@ def execute(
     finally:
         leave()
     return result
+
+
+def begin(history: History, spec: RunSpec, device: torch.device) -> tuple[int | None, bool]:
+    """How a run begins: with what fitted its like, or with what is predicted to fit where larger batches were measured."""
+    micro_batch, recompute = start(history, spec, device_name())
+    if micro_batch is None and not recompute and device.type == "cuda":
+        memory_mb = torch.cuda.get_device_properties(device).total_memory / 2**20
+        micro_batch = micro_batch_within(history, spec, device_name(), memory_mb)
+    return micro_batch, recompute
 
 
 def settle(threads: int, gpu: int = 0) -> torch.device:

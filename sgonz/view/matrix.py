@@ -24,10 +24,30 @@ def plan_screen(plan: Mapping[str, Any], width: int) -> RenderableType:
         parts.append(whole(f"students: {', '.join(map(printable, plan['students']))}"))
     parts.append(whole(f"predicted: {hours(plan['predicted_hours'])} ({plan['estimated_by']})"))
     parts += map(whole, _foreseen(plan))
+    if plan.get("memory"):
+        parts.append(_memory(plan["memory"], width))
     if plan.get("budget_gpu_hours"):
         parts.append(whole(f"budget: {plan['budget_gpu_hours']:g} GPU-hours"))
     parts += [whole(f"warning: {warning}", "yellow") for warning in plan["warnings"]]
     return Group(*parts)
+
+
+def _memory(models: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
+    """What models take at the largest batch, and where that is known from."""
+
+    def figure(value: float | None, form: str) -> str:
+        return MISSING if value is None else format(value, form)
+
+    columns = [
+        Column(heading="model", cell=lambda row: cut(row["model"])),
+        Column(heading="batch", cell=lambda row: cut(row["batch_size"]), number=True),
+        Column(heading="length", cell=lambda row: cut(row["length"]), number=True, least=70),
+        Column(heading="at a time", cell=lambda row: cut(row["micro_batch"] or row["batch_size"]), number=True, least=90),
+        Column(heading="memory GB", cell=lambda row: cut(figure(row["memory_gb"], ".2f")), number=True),
+        Column(heading="s/step", cell=lambda row: cut(figure(row["seconds_per_step"], ".3g")), number=True, least=80),
+        Column(heading="known from", cell=lambda row: cut(row["estimated_by"].split(", ")[0])),
+    ]  # fmt: skip
+    return table_of(columns, models, width=width)
 
 
 def _foreseen(plan: Mapping[str, Any]) -> list[str]:
