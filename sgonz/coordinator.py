@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sgonz import answers, climbing, costs, happened, last_turn, lock, notices, recall, standing, tidying
 from sgonz.benchmarks import keep_measured
+from sgonz.cluster import mail
 from sgonz.cluster.base import Cluster
 from sgonz.cluster.profile import Profile
 from sgonz.journal import Journal
@@ -71,7 +73,10 @@ def turn(at: Coordinator, last: Turn | None = None, *, rows_wanted: bool = True)
     `rows_wanted`, the last one of any process, which then has no rows.
     """
     made = _turn(at, last, rows_wanted=rows_wanted)
-    troubles = notices.deliver(at.workdir, at.sweep.name, at.profile.notify, lambda: happened.whole(at))
+    by_mail = partial(mail.send, at.cluster, at.profile, at.workdir.root / "mail")
+    troubles = notices.deliver(
+        at.workdir, at.sweep.name, at.profile.notify, lambda: happened.whole(at), by_mail
+    )
     return replace(made, problems=[*made.problems, *troubles]) if troubles else made
 
 

@@ -1,4 +1,4 @@
-"""notices.json: what has to be told outside, what was told already, and how it is sent to a webhook.
+"""notices.json: what has to be told outside, what was told already, and how it is sent: to a webhook, by mail.
 
 A turn writes down what is so, under its lock; sending comes after it, and nothing that goes wrong there harms a turn.
 """
@@ -37,9 +37,11 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     since: float
     tries: int = 0
     due: float = 0.0
-    sent: float | None = None
+    told: tuple[str, ...] = ()  # ways that took it
+    sent: float | None = None  # when all of them had
 
 
+Mail = Callable[[str, str], str | None]  # subject and text; what went wrong
 Kept = dict[str, dict[str, Notice]]  # sweep -> key -> notice
 _decoder = msgspec.json.Decoder(Kept)
 
@@ -58,7 +60,7 @@ def webhook(table: NotifyTable) -> str | None:
 def note(workdir: Workdir, sweep: str, found: Callable[[], Sequence[Happening]], table: NotifyTable) -> None:
     """Write down what is so now; to be called under the lock. What is no longer so may be told again later."""
     kept = read(workdir)
-    listening = webhook(table) is not None
+    listening = webhook(table) is not None or table.mail is not None
     if not listening and not kept.get(sweep):
         return
     wanted = [one for one in found() if one.what in table.on] if listening else []
@@ -76,25 +78,35 @@ def deliver(
     sweep: str,
     table: NotifyTable,
     history: Callable[[], tuple[Mapping[str, Any], Sequence[str]]],
+    mail: Mail | None = None,
 ) -> list[str]:
     """Send what is due, after a turn has let go of the lock; what went wrong. Never raises: a turn is worth more.
 
     A try is written down before it is made, so that two processes do not send the same.
     """
     try:
-        return _deliver(workdir, sweep, table, history)
+        return _deliver(workdir, sweep, _ways(table, mail), history)
     except (SgonzError, OSError) as error:
-        return [f"webhook: nothing was sent ({type(error).__name__})"]
+        return [f"notices: nothing was sent ({type(error).__name__})"]
+
+
+def _ways(table: NotifyTable, mail: Mail | None) -> dict[str, Callable[[Mapping[str, Any]], str | None]]:
+    """How a message leaves; each says what went wrong."""
+    ways: dict[str, Callable[[Mapping[str, Any]], str | None]] = {}
+    if (address := webhook(table)) is not None:
+        ways["webhook"] = lambda message: _post(address, message)
+    if table.mail is not None and mail is not None:
+        ways["mail"] = lambda message: mail(message["text"].partition("\n")[0], message["text"])
+    return ways
 
 
 def _deliver(
     workdir: Workdir,
     sweep: str,
-    table: NotifyTable,
+    ways: Mapping[str, Callable[[Mapping[str, Any]], str | None]],
     history: Callable[[], tuple[Mapping[str, Any], Sequence[str]]],
 ) -> list[str]:
-    address = webhook(table)
-    if address is None or not _due(read(workdir).get(sweep, {})):
+    if not ways or not _due(read(workdir).get(sweep, {})):
         return []
     with lock.hold(workdir, "a notice"):
         kept = read(workdir)
@@ -106,15 +118,24 @@ def _deliver(
         }
         if not due or not _write(workdir, {**kept, sweep: {**kept.get(sweep, {}), **tried}}):
             return []
-    problem = _post(address, _message(sweep, list(due.values()), *history()))
-    if problem is not None:
-        return [f"webhook: {problem}"]
+    known, problems, told = history(), [], {key: set(one.told) for key, one in due.items()}
+    for name, way in ways.items():
+        wanting = [one for key, one in due.items() if name not in told[key]]
+        problem = way(_message(sweep, wanting, *known)) if wanting else None
+        if problem is not None:
+            problems.append(f"{name}: {problem}")
+            continue
+        for took in told.values():
+            took.add(name)
     with lock.hold(workdir, "a notice"):
         kept = read(workdir)
         there = kept.get(sweep, {})
-        told = {key: msgspec.structs.replace(there[key], sent=time.time()) for key in due if key in there}
-        _write(workdir, {**kept, sweep: {**there, **told}})
-    return []
+        after = {
+            key: msgspec.structs.replace(there[key], told=tuple(sorted(took)), sent=time.time() if took >= set(ways) else None)
+            for key, took in told.items() if key in there
+        }  # fmt: skip
+        _write(workdir, {**kept, sweep: {**there, **after}})
+    return problems
 
 
 def read(workdir: Workdir) -> Kept:

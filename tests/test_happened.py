@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from email import message_from_string
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from job_folders import eventually
 
 from sgonz import notices, seen
 from sgonz.cli import sgonz
-from sgonz.cluster.profile import NotifyTable
+from sgonz.cluster.profile import NotifyTable, load_profile
 from sgonz.coordinator import turn
 from sgonz.errors import SpecError
 from sgonz.journal import Journal
@@ -232,6 +233,55 @@ class TestNotices:
         [problem] = tell(tmp_path, table, DONE)
         assert problem.startswith("webhook: ")
         assert "secret-part" not in problem
+
+    def test_a_mail_carries_the_same_text_through_sendmail(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program = tmp_path / "bin" / "sendmail"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\ncat >> '{tmp_path}/mailbox'\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+        monkeypatch.delenv(notices.ENVIRONMENT, raising=False)
+        with idle_sweep(tmp_path, notify=NotifyTable(mail="me@example.org", on=("finished",))) as at:
+            eventually(lambda: turn(at).decision.finished)
+            turn(at)
+            name = at.sweep.name
+        mail = message_from_string((tmp_path / "mailbox").read_text())
+        assert (mail["To"], mail["Subject"]) == ("me@example.org", f"sgonz: {name} finished: 4 completed")
+        assert mail.get_payload().startswith(f"sgonz: {name} finished: 4 completed\n\n{name}")
+
+    def test_what_one_way_took_is_not_sent_again_when_another_fails(
+        self, server: Any, table: NotifyTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import msgspec
+
+        both, posted = msgspec.structs.replace(table, mail="me"), []
+        server.answers = 500
+
+        def made() -> list[str]:
+            notices.note(Workdir(tmp_path), "study", lambda: [DONE], both)
+            return notices.deliver(
+                Workdir(tmp_path), "study", both, lambda: ({}, ["history"]),
+                lambda subject, text: posted.append((subject, text)),
+            )  # fmt: skip
+
+        assert made() == ["webhook: it answered 500"]
+        server.answers = 200
+        later = time.time() + 3600
+        monkeypatch.setattr(notices.time, "time", lambda: later)
+        assert made() == []
+        assert posted == [
+            ("sgonz: study finished: 1 completed", "sgonz: study finished: 1 completed\n\nhistory")
+        ]
+        assert len(server.received) == 2
+
+    @pytest.mark.parametrize("address", ["-bad", "a b@c", "a@b,c@d", "a@b\nBcc: c@d"])
+    def test_what_is_no_address_is_refused_with_the_profile(self, address: str, tmp_path: Path) -> None:
+        file = tmp_path / "here.toml"
+        file.write_text(f"scheduler = 'local'\n[notify]\nmail = {json.dumps(address)}\n")
+        with pytest.raises(SpecError, match="mail"):
+            load_profile(str(file))
 
     def test_only_what_was_asked_for_is_told(self, server: Any, table: NotifyTable, tmp_path: Path) -> None:
         import msgspec

@@ -7,9 +7,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from sgonz.cluster import deepspeed
 from sgonz.errors import SpecError
@@ -66,6 +67,9 @@ class AdvanceTable(Table, frozen=True, kw_only=True):
     sbatch: tuple[str, ...] = ()  # anything else that the site wants
 
 
+Address = Annotated[str, Meta(pattern=r"^[^\s,<>%-][^\s,<>%]*$")]  # one, and no option
+
+
 class NotifyTable(Table, frozen=True, kw_only=True):
     """[notify]: who is told what without asking."""
 
@@ -73,6 +77,8 @@ class NotifyTable(Table, frozen=True, kw_only=True):
         None  # its first line is the address; SGONZ_WEBHOOK in the environment goes before it
     )
     on: tuple[Literal["finished", "stalled", "needs_person"], ...] = ("finished", "stalled", "needs_person")
+    mail: Address | None = None  # who gets the same text as the webhook
+    mail_through: Literal["sendmail", "slurm"] = "sendmail"  # of the machine that makes the turn; Slurm's own
     mail_type: tuple[str, ...] = ()  # Slurm's own mails about the jobs of `sgonz submit --detach`
     mail_user: str | None = None
 

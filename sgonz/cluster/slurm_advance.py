@@ -65,26 +65,37 @@ def take_back(cluster: Cluster, tag: str) -> None:
 
 
 def _options(profile: Profile, folder: Path, tag: str, wait: int, awaited: Sequence[str]) -> list[str]:
-    own = profile.advance
-    _, resource = profile.resource_for("default")
     given = {
+        **modest(profile),
         "job-name": tag,
         "output": str(folder / "advance.out").replace("%", "%%"),
         "open-mode": "append",
         "chdir": str(folder),
-        "ntasks": "1",
-        "cpus-per-task": "1",
-        "mem": f"{int(own.memory_gb * 1024)}M" if own.memory_gb else None,
-        "time": str(own.max_minutes),
-        "partition": own.partition,
-        "account": own.account or resource.account,
-        "qos": own.qos,
+        "time": str(profile.advance.max_minutes),
         "mail-type": ",".join(profile.notify.mail_type) or None,
         "mail-user": profile.notify.mail_user,
         "begin": f"now+{wait}",
         "dependency": "?".join(f"afterany:{job}" for job in awaited) or None,
     }
-    return ["--requeue", *(f"--{name}={value}" for name, value in given.items() if value), *own.sbatch]
+    return [
+        "--requeue",
+        *(f"--{name}={value}" for name, value in given.items() if value),
+        *profile.advance.sbatch,
+    ]
+
+
+def modest(profile: Profile) -> dict[str, str | None]:
+    """What any job of ours asks for that trains nothing: one core, where [advance] says."""
+    own = profile.advance
+    _, resource = profile.resource_for("default")
+    return {
+        "ntasks": "1",
+        "cpus-per-task": "1",
+        "mem": f"{int(own.memory_gb * 1024)}M" if own.memory_gb else None,
+        "partition": own.partition,
+        "account": own.account or resource.account,
+        "qos": own.qos,
+    }
 
 
 def _awaited(jobs: Sequence[JobRow]) -> list[str]:

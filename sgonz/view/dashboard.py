@@ -238,7 +238,8 @@ def wide(scene: Scene, paper: Paper, room: int) -> list[Text]:
     part = Paper(width=(paper.width - 3) // 2, plain=paper.plain) if both else paper
     datasets = len({part.dataset for part in scene.parts})
     below = max(scene.failed.total, len(scene.board or ()))
-    given = fit([datasets + (datasets > 1), scene.running_total, below], room)
+    above = max(datasets + (datasets > 1), len(scene.spent or ()))
+    given = fit([above, scene.running_total, below], room)
     left = Paper(width=paper.width * 3 // 5, plain=paper.plain)
     right = Paper(width=paper.width - left.width - 3, plain=paper.plain)
     curves = panels.curves(scene, paper, room - sum(given) - 2 * sum(map(bool, given)) - 1)

@@ -97,6 +97,8 @@ def fold(rows: Sequence[Any], room: int, draw: Callable[[Sequence[Any]], list[Te
         return []
     if len(rows) + 1 <= room:
         return draw(rows)
+    if room < 3:
+        return []  # a heading over nothing tells less
     shown = room - 2
     return [*draw(rows[:shown]), words(f"and {len(rows) - shown:,} more", "dim")]
 
