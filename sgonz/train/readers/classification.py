@@ -6,12 +6,16 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sgonz.train.examples import Example, TextExample
 from sgonz.train.readers import files
 from sgonz.train.readers.source import Source
 
+# What columns of texts are called, in files and on the hub; the first that is there counts.
+TEXT = ("sentence1", "premise", "text", "sentence")
+PAIR = ("sentence2", "hypothesis", "hypo", "text_pair")
+LABEL = ("label", "labels", "gold_label")
 PLACEHOLDER = "NS"  # what PAWS-X holds where a sentence was never translated
 OTHER_LANGUAGE = "in another language"
 BYTES_LITERAL = re.compile(r"b(['\"]).*\1", re.DOTALL)
@@ -35,17 +39,27 @@ def is_placeholder(example: Example) -> bool:
 
 
 def jsonl(source: Source) -> Iterator[TextExample]:
-    """Objects with `sentence1`, `label` (text or integer) and, in all of them or in none, `sentence2`."""
-    paired = True if source.dataset.pair else None
+    """Objects with a text, a label (text or integer) and, in all of them or in none, a second text.
+
+    They stand under the first of TEXT, LABEL and PAIR that the first row has.
+    """
+    text = label = ""
+    pair: str | None = None
     for number, line in _filled(source):
         row = _object(source, number, line)
-        if paired is None:
-            paired = row.get("sentence2") is not None
-        pair = _string(source, number, row, "sentence2") if paired else None
-        if not paired and row.get("sentence2") is not None:
-            raise source.error(number, "holds sentence2, which the rows before it do not")
-        text = _string(source, number, row, "sentence1")
-        yield TextExample(text, pair, source.label(_json_label(source, number, row), number))
+        seconds = [name for name in PAIR if row.get(name) is not None]
+        if not text:
+            text, label = _first(TEXT, row), _first(LABEL, row)
+            pair = seconds[0] if seconds else PAIR[0] if source.dataset.pair else None
+        second = _string(source, number, row, pair, PAIR) if pair else None
+        if not pair and seconds:
+            raise source.error(number, f"holds {seconds[0]}, which the rows before it do not")
+        first = _string(source, number, row, text, TEXT)
+        yield TextExample(first, second, source.label(_json_label(source, number, row, label), number))
+
+
+def _first(names: Sequence[str], row: Mapping[str, object]) -> str:
+    return next((name for name in names if name in row), names[0])
 
 
 def mldoc(source: Source) -> Iterator[TextExample]:
@@ -175,19 +189,20 @@ def _object(source: Source, number: int, line: str) -> dict[str, object]:
     return row
 
 
-def _string(source: Source, number: int, row: dict[str, object], key: str) -> str:
+def _string(source: Source, number: int, row: dict[str, object], key: str, names: Sequence[str]) -> str:
     value = row.get(key)
     if not isinstance(value, str):
         found = f"{key} is {json.dumps(value)[:60]}" if key in row else f"keys {', '.join(row) or 'none'}"
-        raise source.error(number, f"expected a text under {key}; found {found}")
+        wanted = key if any(name in row for name in names) else ", ".join(names)
+        raise source.error(number, f"expected a text under {wanted}; found {found}")
     return source.whole(value, number)
 
 
-def _json_label(source: Source, number: int, row: dict[str, object]) -> str:
-    value = row.get("label")
+def _json_label(source: Source, number: int, row: dict[str, object], key: str) -> str:
+    value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, str | int):
-        found = f"label is {json.dumps(value)[:60]}" if "label" in row else f"keys {', '.join(row)}"
-        raise source.error(number, f"expected a text or an integer under label; found {found}")
+        found = f"{key} is {json.dumps(value)[:60]}" if key in row else f"keys {', '.join(row)}"
+        raise source.error(number, f"expected a text or an integer under {key}; found {found}")
     return str(value)
 
 

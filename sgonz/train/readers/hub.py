@@ -12,9 +12,6 @@ from sgonz.train.readers import classification, squad
 from sgonz.train.readers.conll import EMPTY_SENTENCE
 from sgonz.train.readers.source import Source
 
-TEXT = ("sentence1", "premise", "text", "sentence")
-PAIR = ("sentence2", "hypothesis", "hypo")
-LABEL = ("label", "labels", "gold_label")
 WORDS = ("tokens", "words")
 TAGS = ("ner_tags", "tags", "upos", "pos_tags")
 TAGS_CONLLU = ("upos", "pos_tags", "tags", "ner_tags")
@@ -65,10 +62,14 @@ def loaded(source: Source) -> Table:
 
 
 def texts(source: Source, table: Table) -> Iterator[TextExample]:
-    """Rows of sentence1/sentence2, premise/hypothesis or text, with a label."""
-    text = _column(source, table, TEXT)
-    pair = _column(source, table, PAIR) if source.dataset.pair else _find(table, PAIR)
-    label = _column(source, table, LABEL)
+    """Rows of a text or a pair with a label, under the names that files may use."""
+    text = _column(source, table, classification.TEXT)
+    pair = (
+        _column(source, table, classification.PAIR)
+        if source.dataset.pair
+        else _find(table, classification.PAIR)
+    )
+    label = _column(source, table, classification.LABEL)
     for number, row in table.rows:
         source.rows += 1
         first = _string(source, number, row, text)

@@ -34,6 +34,20 @@ def test_json_lines_with_sentence2_are_pairs(made) -> None:
     assert read(made("jsonl", splits={"train": content}), "train").examples == (TextExample("a", "b", "0"),)
 
 
+@pytest.mark.parametrize(
+    ("row", "example"),
+    [
+        ('{"text": "a", "label": "x"}', TextExample("a", None, "x")),
+        ('{"sentence": "a", "labels": "x", "text_pair": null}', TextExample("a", None, "x")),
+        ('{"premise": "a", "hypothesis": "b", "gold_label": "x"}', TextExample("a", "b", "x")),
+        ('{"text": "a", "text_pair": "b", "label": "x"}', TextExample("a", "b", "x")),
+        ('{"id": 1, "text": "not this", "sentence1": "a", "label": "x"}', TextExample("a", None, "x")),
+    ],
+)
+def test_json_lines_may_use_the_names_that_hub_data_sets_use(made, row: str, example: TextExample) -> None:
+    assert read(made("jsonl", splits={"train": row + "\n"}), "train").examples == (example,)
+
+
 def test_json_line_end_signs_inside_texts_are_text(made) -> None:
     content = '{"sentence1": "uno\u2028dos\u0085tres", "label": "x"}\n'
     reading = read(made("jsonl", splits={"train": content}), "train")
@@ -52,6 +66,7 @@ def test_blank_lines_are_passed_over_and_counted(made) -> None:
         ('{"sentence1": "a", "label": 0', "FILE:2: is not JSON: Expecting ',' delimiter at column 30"),
         ('["a", 0]', "FILE:2: expected a JSON object"),
         ('{"text": "a", "label": 0}', "FILE:2: expected a text under sentence1; found keys text, label"),
+        ('{"words": "a", "label": 0}', "FILE:2: expected a text under sentence1, premise, text, sentence; found keys"),
         ('{"sentence1": 5, "label": 0}', "FILE:2: expected a text under sentence1; found sentence1 is 5"),
         ('{"sentence1": "a"}', f"{LABEL}; found keys sentence1"),
         ('{"sentence1": "a", "label": 1.0}', f"{LABEL}; found label is 1.0"),
@@ -68,7 +83,7 @@ def test_broken_json_line_is_named(made, line: str, said: str) -> None:
 
 def test_pair_data_set_wants_both_sentences(made) -> None:
     dataset = made("jsonl", splits={"train": '{"sentence1": "a", "label": 0}\n'}, pair=True)
-    assert refused(dataset).startswith("FILE:1: expected a text under sentence2; found keys sentence1, label")
+    assert refused(dataset).startswith("FILE:1: expected a text under sentence2, hypothesis, ")
 
 
 def test_label_outside_the_list_names_the_line_and_the_allowed(made) -> None:
