@@ -101,8 +101,9 @@ def _start(
     _ask(planned, profile, yes=yes)
     at = start(planned, profile, folder)
     new = add_grid(at, planned.runs)
+    size = len(planned.runs)
     options.say(
-        f"{planned.sweep.name}: {len(planned.runs)} runs to begin with, {new} of them new; work folder {folder.root}"
+        f"{planned.sweep.name}: {size} run{'s' * (size != 1)} to begin with, {new} of them new; work folder {folder.root}"
     )
     for said in steering.spoken(at.store.orders(at.sweep_id)):
         options.say(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging as levels
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -60,7 +61,9 @@ def write_models(folder: Path, corpora: Path, *, seed: int = 1) -> None:
 def _save(folder: Path, model: PreTrainedModel) -> None:
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # a bar for two megabytes says nothing
+    levels.disable(levels.WARNING)  # accelerate imports DeepSpeed, which warns that there is no GPU
     model.save_pretrained(folder)
+    levels.disable(levels.NOTSET)
     if shown:
         logging.enable_progress_bar()
 
