@@ -228,7 +228,7 @@ def _read(to: Replay, file: str, position: int | None, tag: str, element: int, t
             return
         named: list[Problem] = [msgspec.structs.replace(problem, file=file) for problem in problems]
         stretch = Stretch(file=file, events=events, offset=end, tag=tag, element=element, problems=named)
-        collect.apply_stretch(to.at, stretch, time)
+        collect.apply_stretches(to.at, [stretch], time)
         done = end
 
 
@@ -264,7 +264,8 @@ def _adopt_found(to: Replay) -> None:
         if result is not None:
             adopted = msgspec.structs.replace(result, adopted=True)
             file = f"runs/{spec.run_id[:2]}/{spec.run_id}/output/scores.json"
-            collect.apply(to.at, file, [adopted], 1, tag="", element=0)
+            stretch = Stretch(file=file, events=[adopted], offset=1, tag="", element=0)
+            collect.apply_stretches(to.at, [stretch], 0.0)
 
 
 def _needs_first(specs: list[RunSpec]) -> list[RunSpec]:

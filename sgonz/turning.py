@@ -9,7 +9,7 @@ from typing import Self
 
 from sgonz.coordinator import Turn
 
-SHARE = 0.1  # of one core, for turns that only look: others work on a login node too
+SHARE = 0.05  # of one core, for turns that only look: others work on a login node too
 LONGEST = 10.0  # seconds between turns, however long each takes
 PATIENCE = 120.0  # for the turn that is being made when somebody leaves
 

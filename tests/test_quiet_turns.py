@@ -118,7 +118,7 @@ def test_what_a_turn_that_acted_found_is_there_to_be_shown_but_decides_nothing(
 
 @pytest.mark.parametrize(
     ("sent", "cpu_seconds", "pause"),
-    [(0, 0.001, 0.3), (0, 0.2, 2.0), (0, 60.0, LONGEST), (5, 0.2, 0.3)],
+    [(0, 0.001, 0.3), (0, 0.2, 4.0), (0, 60.0, LONGEST), (5, 0.2, 0.3)],
     ids=["short", "long", "very long", "sent jobs"],
 )
 def test_turns_of_a_large_sweep_leave_the_machine_to_others(sent: int, cpu_seconds: float, pause: float):

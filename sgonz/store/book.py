@@ -1,16 +1,17 @@
-"""A stretch of events while it is applied: the rows that it is about, read before and written after."""
+"""Events while they are applied: the rows that they are about, read before and written after."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import select, update
 
 from sgonz.events import AnyEvent, JobEnded, JobStarted
 from sgonz.plan.runs import Kind, Outcome, State
-from sgonz.store.tables import attempts, jobs, needs, runs, scores
+from sgonz.store.rows import Stretch
+from sgonz.store.tables import attempts, event_offsets, jobs, needs, runs, scores
 from sgonz.store.transaction import Transaction, chunks
 
 
@@ -118,54 +119,99 @@ class Book:
         return self.tries[run.run_id].setdefault(number, row)
 
 
-def open_book(at: Transaction, events: Iterable[AnyEvent], tag: str, element: int) -> Book:
-    ids = {event.run_id for event in events if not isinstance(event, JobStarted | JobEnded)}
-    meanings: dict[str, tuple[Kind, str, str]] = {}
-    standings: dict[str, Standing] = {}
-    tries: dict[str, dict[int, Try]] = {}
+@dataclass(kw_only=True)
+class Shelf:
+    """What the events of several files are about: read once before all of them, written once after."""
+
+    jobs: dict[tuple[str, int], dict[str, Any]]
+    positions: dict[str, int]  # how far every file was read
+    meanings: dict[str, tuple[Kind, str, str]]
+    standings: dict[str, Standing]
+    tries: dict[str, dict[int, Try]]
+    read: list[Book] = field(default_factory=list)
+
+    def book(self, events: Iterable[AnyEvent], tag: str, element: int) -> Book:
+        """What one file's events are about; a run that other files speak of too is the same one."""
+        ids = _runs_of(events) & self.standings.keys()
+        row = self.jobs.get((tag, element))
+        return Book(
+            tag=tag,
+            element=element,
+            job=dict.fromkeys(_JOB) if row is None else row,
+            alive=row is not None and row["ended"] is None,
+            meanings=self.meanings,
+            standings={run_id: self.standings[run_id] for run_id in sorted(ids)},
+            tries=self.tries,
+        )
+
+
+def open_shelf(at: Transaction, stretches: Sequence[Stretch]) -> Shelf:
+    shelf = Shelf(jobs={}, positions={}, meanings={}, standings={}, tries={})
     own = [runs.c[name] for name in _STANDING]
-    for chunk in chunks(sorted(ids)):
+    for chunk in chunks(sorted(_runs_of(event for one in stretches for event in one.events))):
         found = select(runs.c.kind, runs.c.criterion, runs.c.metric, *own).where(
             runs.c.workspace_id == at.workspace, runs.c.run_id.in_(chunk)
         )
         for kind, criterion, metric, *columns in at.connection.execute(found):
             standing = Standing(*columns)
             standing.state = State(standing.state)
-            meanings[standing.run_id] = (Kind(kind), criterion, metric)
-            standings[standing.run_id] = standing
-            tries[standing.run_id] = {}
+            shelf.meanings[standing.run_id] = (Kind(kind), criterion, metric)
+            shelf.standings[standing.run_id] = standing
+            shelf.tries[standing.run_id] = {}
         tried = select(*(attempts.c[name] for name in _TRY)).where(
             attempts.c.workspace_id == at.workspace, attempts.c.run_id.in_(chunk)
         )
         for values in at.connection.execute(tried):
             row = Try(*values)
-            tries[row.run_id][row.attempt] = row
-    job = at.connection.execute(
-        select(jobs).where(jobs.c.workspace_id == at.workspace, jobs.c.tag == tag, jobs.c.element == element)
-    ).one_or_none()
-    return Book(
-        tag=tag,
-        element=element,
-        job=job._asdict() if job else dict.fromkeys(_JOB),
-        alive=job is not None and job.ended is None,
-        meanings=meanings,
-        standings=standings,
-        tries=tries,
-    )
+            shelf.tries[row.run_id][row.attempt] = row
+    for chunk in chunks(one.file for one in stretches):
+        files = select(event_offsets.c.file, event_offsets.c.position).where(
+            event_offsets.c.workspace_id == at.workspace, event_offsets.c.file.in_(chunk)
+        )
+        shelf.positions |= {file: int(position) for file, position in at.connection.execute(files)}
+    elements: dict[str, list[str]] = {}
+    for one in stretches:
+        elements.setdefault(one.tag, []).append(str(one.element))
+    for tag, of_tag in elements.items():
+        for chunk in chunks(of_tag):
+            carrying = select(jobs).where(
+                jobs.c.workspace_id == at.workspace, jobs.c.tag == tag, jobs.c.element.in_(map(int, chunk))
+            )
+            shelf.jobs |= {(tag, job.element): job._asdict() for job in at.connection.execute(carrying)}
+    return shelf
 
 
-def write_book(at: Transaction, book: Book) -> None:
-    at.revise(runs, [asdict(standing) for standing in book.standings.values()], ["run_id"])
-    rows = [asdict(row) for tries in book.tries.values() for row in tries.values()]
-    at.upsert(attempts, rows, update=_TRY[2:])
-    at.upsert(scores, list(book.score_rows.values()), update=["value"])
-    at.connection.execute(
-        update(jobs)
-        .where(jobs.c.workspace_id == at.workspace, jobs.c.tag == book.tag, jobs.c.element == book.element)
-        .values({name: book.job[name] for name in _SAID_OF_JOB})
+def write_shelf(at: Transaction, shelf: Shelf) -> None:
+    changed = {run_id: standing for book in shelf.read for run_id, standing in book.standings.items()}
+    at.revise(runs, [dict(vars(standing)) for standing in changed.values()], ["run_id"])
+    at.upsert(
+        attempts,
+        [dict(vars(row)) for run_id in changed for row in shelf.tries[run_id].values()],
+        update=_TRY[2:],
     )
-    for run_id in (run for run in book.completed if book.meanings[run][0] is Kind.EVALUATE):
-        _pass_on_test_scores(at, book.standings[run_id])
+    noted = {key: row for book in shelf.read for key, row in book.score_rows.items()}
+    at.upsert(scores, list(noted.values()), update=["value"])
+    said = {(book.tag, book.element): book.job for book in shelf.read}
+    at.revise(
+        jobs,
+        [
+            {**{name: job[name] for name in _SAID_OF_JOB}, "tag": tag, "element": element}
+            for (tag, element), job in said.items()
+        ],
+        ["tag", "element"],
+    )
+    at.upsert(
+        event_offsets,
+        [{"file": file, "position": position} for file, position in shelf.positions.items()],
+        update=["position"],
+    )
+    for run_id in (run for book in shelf.read for run in book.completed):
+        if shelf.meanings[run_id][0] is Kind.EVALUATE:
+            _pass_on_test_scores(at, shelf.standings[run_id])
+
+
+def _runs_of(events: Iterable[AnyEvent]) -> set[str]:
+    return {event.run_id for event in events if not isinstance(event, JobStarted | JobEnded)}
 
 
 def _pass_on_test_scores(at: Transaction, evaluation: Standing) -> None:

@@ -20,7 +20,7 @@ from sgonz.events import (
 )
 from sgonz.plan.runs import Outcome, State
 from sgonz.store import problems
-from sgonz.store.book import Book, Standing, open_book, write_book
+from sgonz.store.book import Book, Shelf, Standing, open_shelf, write_shelf
 from sgonz.store.jobs import FAULTS
 from sgonz.store.rows import Applied, Problem, Stretch
 from sgonz.store.sweeps import criterion_value
@@ -53,38 +53,38 @@ def position(at: Transaction, file: str) -> int:
     return int(at.connection.execute(done).scalar() or 0)
 
 
-def apply_stretch(at: Transaction, stretch: Stretch, time: float) -> Applied:
-    """Apply a stretch, and remember what was wrong with it; `time` is now."""
-    applied = apply(
-        at, stretch.file, stretch.events, stretch.offset, tag=stretch.tag, element=stretch.element
-    )
-    found = [structs.replace(problem, first=time, last=time) for problem in stretch.problems]
-    if applied.unknown:
-        found.append(
-            Problem(file=stretch.file, rule=UNKNOWN_RUN, count=applied.unknown, detail="left out",
-                    first=time, last=time)
-        )  # fmt: skip
-    if found and applied.read:
-        problems.note(at, found)
-    return applied
+def apply_stretches(at: Transaction, stretches: Sequence[Stretch], time: float) -> list[Applied]:
+    """Apply stretches in order, and remember what was wrong with them; `time` is now.
 
-
-def apply(
-    at: Transaction, file: str, events: Sequence[AnyEvent], offset: int, *, tag: str, element: int
-) -> Applied:
-    """Apply events that end at byte `offset` of `file`; nothing where the file was read that far before.
-
-    Every event changes nothing the second time, so that two readers of one stretch do no harm either.
+    Nothing of a stretch whose file was read that far before. Every event changes nothing the second time, so that
+    two readers of one stretch do no harm either.
     """
-    if position(at, file) >= offset:
+    shelf = open_shelf(at, stretches)
+    done = [_apply(shelf, one) for one in stretches]
+    write_shelf(at, shelf)
+    found: list[Problem] = []
+    for one, applied in zip(stretches, done, strict=True):
+        found += [structs.replace(problem, first=time, last=time) for problem in one.problems if applied.read]
+        if applied.unknown:
+            found.append(
+                Problem(file=one.file, rule=UNKNOWN_RUN, count=applied.unknown, detail="left out",
+                        first=time, last=time)
+            )  # fmt: skip
+    if found:
+        problems.note(at, found)
+    return done
+
+
+def _apply(shelf: Shelf, stretch: Stretch) -> Applied:
+    if shelf.positions.get(stretch.file, 0) >= stretch.offset:
         return Applied()
-    book = open_book(at, events, tag, element)
-    for event in events:
+    book = shelf.book(stretch.events, stretch.tag, stretch.element)
+    for event in stretch.events:
         _enter(book, event)
     if not book.alive:
         _close_left_open(book)
-    write_book(at, book)
-    at.upsert(event_offsets, [{"file": file, "position": offset}], update=["position"])
+    shelf.positions[stretch.file] = stretch.offset
+    shelf.read.append(book)
     return Applied(
         read=True,
         started=tuple(dict.fromkeys(book.started)),

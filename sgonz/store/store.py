@@ -231,7 +231,7 @@ class Store(Answers):
         telling = [one for one in stretches if any(not isinstance(event, Progress) for event in one.events)]
         facts = {"read": [(one.file, one.offset, one.tag, one.element) for one in telling], "time": time}
         with self._writing("collect" if telling else None, facts) as at:
-            return [collect.apply_stretch(at, one, time) for one in stretches]
+            return collect.apply_stretches(at, stretches, time)
 
     def note_problems(self, found: Sequence[Problem]) -> None:
         """Remember what is wrong with files that gave nothing."""

@@ -28,7 +28,7 @@ from sgonz.events import Progress, RunReady
 from sgonz.plan.runs import Kind, Outcome, RunSpec, Settings, State
 from sgonz.plan.state import RunRow, ScoreRow
 from sgonz.store import collect
-from sgonz.store.rows import Applied, ArtifactRow, BenchmarkRow, EndedJob
+from sgonz.store.rows import Applied, ArtifactRow, BenchmarkRow, EndedJob, Stretch
 from sgonz.store.store import Store, open_store
 
 
@@ -273,6 +273,36 @@ class TestEvents:
         assert store.offsets() == {"f": 301}
         assert row(store, "a").failures == 1
 
+    def test_files_of_one_look_give_what_they_give_one_after_the_other(self, store: Store) -> None:
+        def found(run: str, many: bool) -> str:
+            a, b, c, d, t, u = (f"{run}{name}" for name in "abcdtu")
+            sweep = a_sweep(store, [a_run(name) for name in (a, b, c, d)], name=run)
+            send(store, sweep, t, [a, b], [c])
+            store.end_jobs([gone(t, outcome=Outcome.NODE_FAIL)], 15.0)
+            send(store, sweep, u, [a], [d])
+            files = [
+                (t, 0, [*started(a), epoch(a, 1), *started(b), completed(b)]),  # read after its job was over
+                (t, 1, [*started(c), ended(c, Outcome.FAILED, signature="E:1"), *started("absent")]),
+                (u, 0, [*started(a, attempt=2, time=30.0), completed(a, attempt=2), left()]),
+                (u, 1, [*started(d)]),
+                (u, 1, [*started(d), epoch(d, 1), completed(d), left()]),
+            ]
+            stretches = [
+                Stretch(
+                    file=f"{tag}.{element}", events=lines, offset=100 * len(lines), tag=tag, element=element
+                )
+                for tag, element, lines in files
+            ]
+            parts = [stretches] if many else [[one] for one in stretches]
+            applied = [one for part in parts for one in store.collect(part, 70.0)]
+            rows = [each for each in store.snapshot() if each.run_id.startswith(run)]
+            tried = [each for each in store.attempts() if each.run_id.startswith(run)]
+            curves = [store.epochs(each) for each in (a, b, c, d)]
+            jobs = [(job.tag, job.started, job.ended) for job in store.live_jobs() if job.tag in (t, u)]
+            return repr((applied, rows, tried, curves, jobs)).replace(run, "")
+
+        assert found("one-", many=False) == found("all-", many=True)
+
     def test_crash_while_applying_leaves_neither_events_nor_offset(
         self, store: Store, reopen: Callable[[], Store]
     ) -> None:
@@ -284,7 +314,8 @@ class TestEvents:
 
         def die_half_way() -> None:
             with store.transaction() as at:
-                collect.apply(at, "f", lines, 300, tag="t", element=0)
+                stretch = Stretch(file="f", events=lines, offset=300, tag="t", element=0)
+                collect.apply_stretches(at, [stretch], 0.0)
                 raise InterruptedError
 
         with pytest.raises(InterruptedError):
