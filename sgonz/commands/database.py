@@ -26,7 +26,7 @@ def upgrade(workdir: str | None) -> None:
     from sgonz.store.store import upgrade as upgrade_tables
 
     with working("changing the tables"):
-        upgrade_tables(database(None, workdir_of(workdir)))
+        upgrade_tables(_existing(database(None, workdir_of(workdir))))
     options.say("the database has the tables of this version")
 
 

@@ -216,11 +216,16 @@ def translated(error: BaseException, location: str | Path) -> SgonzError:
             f"the database {where} does not answer: {said}",
             hint="Nothing was lost; see that the server runs and that the URL and your rights are right.",
         )
+    if state == "42501":
+        return StoreError(
+            f"the database {where} refused: {said}",
+            hint="Let the owner of the tables do it or give you the right: db/README.md, Several people.",
+        )
     return StoreError(f"the database {where} refused: {said}")
 
 
 def _first_line(error: BaseException, location: str | Path) -> str:
-    text = " ".join(str(error).split("\n")[:2]).strip() or type(error).__name__
+    text = " ".join(" ".join(str(error).split("\n")[:2]).split()) or type(error).__name__
     for secret in _secrets(location):
         text = text.replace(secret, "***")
     return text

@@ -66,8 +66,9 @@ def upgrade(location: str | Path) -> None:
     try:
         with store_errors(location), begin(engine, writes=True) as connection:
             found = found_version(connection)
-            if found is not None and found > SCHEMA:
+            if found is not None and found >= SCHEMA:
                 check_version(connection, location)
+                return
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:

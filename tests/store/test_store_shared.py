@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,8 +17,9 @@ from store_examples import a_run, a_sweep, completed, send, started
 
 from sgonz.errors import StoreError
 from sgonz.plan.runs import State
+from sgonz.resources import shipped
 from sgonz.store.connect import shown
-from sgonz.store.store import open_store
+from sgonz.store.store import open_store, upgrade
 
 PASSWORD = "s3cret-of-alice"
 
@@ -75,6 +77,31 @@ def test_password_comes_from_url_environment_or_file_and_is_never_shown(
         assert PASSWORD not in "".join(traceback.format_exception(refused.value))
 
 
+def test_people_share_a_database_as_the_readme_says(own_server: Server, tmp_path: Path) -> None:
+    import psycopg
+
+    block = re.search(r"```sql\n(CREATE ROLE.*?)```", (shipped("db") / "README.md").read_text(), re.DOTALL)
+    assert block
+    said = re.sub(r" *--.*", "", block[1]).partition("\\connect study")
+    bob = "CREATE ROLE bob LOGIN IN ROLE sgonz; ALTER ROLE bob IN DATABASE study SET role = sgonz"
+    for database, statements in (("postgres", f"{said[0]}{bob}"), ("study", said[2])):
+        with psycopg.connect(own_server.url.format(database=database), autocommit=True) as connection:
+            for statement in filter(str.strip, statements.split(";")):
+                connection.execute(statement)
+    study = own_server.url.format(database="study")
+    alice, bob, carol = (study.replace("postgres@", f"{who}@") for who in ("alice", "bob", "carol"))
+    for who, url in (("alice", alice), ("bob", bob)):
+        (tmp_path / who).mkdir()
+        with open_store(url, workspace=tmp_path / who, create=True) as store:
+            a_sweep(store, [a_run("same")])
+        upgrade(url)
+    upgrade(carol)  # where nothing is to be done, nobody is refused
+    with open_store(carol, workspace=tmp_path / "alice") as store:
+        assert [row[0] for row in store.query("SELECT run_id FROM runs")[1]] == ["same", "same"]
+        with pytest.raises(StoreError, match=r"(?s)permission denied.*Several people"):
+            store.add_note("first", "mine", author="carol", time=1.0)
+
+
 def test_settings_in_the_url_hold_beside_ours(new_postgres: Callable[[], str], tmp_path: Path) -> None:
     url = f"{new_postgres()}&options=-c%20work_mem=7MB%20-c%20default_transaction_read_only=off"
     with open_store(url, workspace=tmp_path, create=True) as store:
@@ -120,7 +147,7 @@ from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
 from sgonz.plan.spec import decode
 from sgonz.rundir import Workdir
-from sgonz.store.store import open_store
+from sgonz.store.store import open_store, upgrade
 import sys, time
 work = Workdir(Path(sys.argv[1]))
 work.create()
