@@ -42,7 +42,6 @@ def collect(store: Store, workdir: Workdir, jobs: Sequence[JobRow]) -> tuple[lis
     found: list[Problem] = []
     while True:
         stretches, wrong = _look(workdir, jobs, store.offsets())
-        found += wrong
         if not stretches:
             break
         for stretch, applied in zip(stretches, store.collect(stretches, now), strict=True):
@@ -50,18 +49,19 @@ def collect(store: Store, workdir: Workdir, jobs: Sequence[JobRow]) -> tuple[lis
             found += stretch.problems
         if all(stretch.offset >= size(workdir.root / stretch.file) for stretch in stretches):
             break
-    _remember(store, [problem for problem in found if problem.rule in (TRUNCATED, DUPLICATE, MISNAMED)], now)
-    return ended, [f"{problem.file}: {problem.rule}" for problem in found]
+    _remember(store, wrong, now)
+    return ended, [f"{problem.file}: {problem.rule}" for problem in (*found, *wrong)]
 
 
 def note_torn(store: Store, workdir: Workdir, jobs: Sequence[JobRow]) -> None:
     """Remember what is left in the files of jobs that are over: nobody will end these lines."""
     offsets = store.offsets()
     now = time.time()
+    unread = {problem.file for problem in store.problems() if problem.rule in (DUPLICATE, MISNAMED)}
     torn = [
         Problem(file=name, rule=TORN, count=1, detail=f"{left} bytes are left out")
         for _, name, path in event_files(workdir, jobs)
-        if (left := size(path) - offsets.get(name, 0)) > 0
+        if name not in unread and (left := size(path) - offsets.get(name, 0)) > 0
     ]
     _remember(store, torn, now)
 

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import to_builtins
@@ -42,9 +42,7 @@ class Results:
     def __enter__(self) -> Results:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from sgonz.journal import JOURNAL_FORMAT, undone
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
-from sgonz.store import collect, jobs, labels, measured, orders, sweeps, usage
+from sgonz.store import collect, generations, jobs, labels, measured, orders, sweeps, usage
 from sgonz.store.imported import Imported, add_imported
 from sgonz.store.maintain import forget_workspace
 from sgonz.store.rows import ArtifactRow, BenchmarkRow, EndedJob, Problem, Stretch, UsageRow
@@ -51,7 +51,8 @@ class Replay:
     at: Transaction
     workdir: Workdir
     sweep_ids: dict[int, int] = field(default_factory=dict)  # as in the journal -> as now
-    missing: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # event files
+    shortened: list[str] = field(default_factory=list)  # shorter than what had been read
     steps: int = 0
 
 
@@ -118,7 +119,7 @@ def _reset_failures(to: Replay, facts: Mapping[str, Any]) -> None:
 
 
 def _renew(to: Replay, facts: Mapping[str, Any]) -> None:
-    orders.renew(to.at, facts["fences"], facts["reason"], facts["at_work"], facts["time"])
+    generations.renew(to.at, facts["fences"], facts["reason"], facts["at_work"], facts["time"])
 
 
 def _set_orders(to: Replay, facts: Mapping[str, Any]) -> None:
@@ -221,7 +222,10 @@ def _read(to: Replay, file: str, position: int | None, tag: str, element: int, t
     if not path.exists():
         to.missing.append(file)
         return
-    last = size(path) if position is None else position
+    there = size(path)
+    last = there if position is None else position
+    if there < last:
+        to.shortened.append(file)
     while done < last:
         events, end, problems = read_stretch(path, done, last)
         if end == done:

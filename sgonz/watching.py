@@ -21,7 +21,7 @@ from sgonz.plan.state import RunRow
 from sgonz.progress import Listener, Standing
 from sgonz.rundir import Workdir
 from sgonz.scene import Doing, Opened, Part, Rank, Request, Rows, Scene, Spent, Tried
-from sgonz.store import labels, problems, reading, watched
+from sgonz.store import labels, reading, standings, watched
 from sgonz.store.rows import TryRow
 from sgonz.store.store import Store
 from sgonz.store.transaction import Transaction
@@ -104,7 +104,7 @@ class Watcher:
     def _look(self, at: Transaction, asked: Request, patient: bool) -> Scene:
         of, now = self.of, time.time()
         scope = watched.scope(at, of.sweep_id, asked.where)
-        changes = problems.changes(at)
+        changes = standings.changes(at)
         if (asked.where, changes) != self.counted:  # with a filter they take all rows to know
             self.counts = _in_order(watched.counts(at, scope), tuple(of.metrics))
             self.counted = (asked.where, changes)
@@ -172,7 +172,7 @@ class Watcher:
 
 
 def _said(at: Transaction, sweep_id: int) -> Said:
-    text = problems.last_answer(at, sweep_id)
+    text = standings.last_answer(at, sweep_id)
     return Said() if text is None else _said_decoder.decode(text)
 
 

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TextIO, TypeVar
 
 DELAY = 1.0  # seconds until the line appears: what is quick needs none
@@ -39,9 +38,7 @@ class Working:
             self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._over.set()
         if self._thread is not None:
             self._thread.join()

@@ -90,8 +90,10 @@ def rebuild(workdir: str | None) -> None:
             runs, attempts = len(store.snapshot()), len(store.attempts())
         if own:
             _replace(folder.store, draft, folder.root / "sgonz.db.before-rebuild")
-    for file in replay.missing:
+    for file in dict.fromkeys(replay.missing):
         options.say(f"{file} is not there; what it said is lost")
+    for file in dict.fromkeys(replay.shortened):
+        options.say(f"{file} is shorter than what was read; what its end said is lost")
     options.say(f"{replay.steps} steps done again: {runs} runs, {attempts} attempts")
 
 

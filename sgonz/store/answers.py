@@ -11,6 +11,7 @@ from sgonz.plan.runs import Kind, RunSpec, State
 from sgonz.plan.state import JobRow, RunRow, ScoreRow
 from sgonz.store import (
     collect,
+    generations,
     jobs,
     labels,
     measured,
@@ -19,6 +20,7 @@ from sgonz.store import (
     problems,
     query,
     reading,
+    standings,
     sweeps,
     usage,
 )
@@ -110,14 +112,14 @@ class Answers(Connected):
     def generations(self) -> list[GenerationRow]:
         """Runs that were ever begun again from the start."""
         with self.reading() as at:
-            return orders.generations(at)
+            return generations.generations(at)
 
     # jobs and event files
 
     def use(self, sweep_id: int) -> list[JobUse]:
         """How long the jobs of a sweep have worked."""
         with self.reading() as at:
-            return orders.use_of(at, sweep_id)
+            return usage.use_of(at, sweep_id)
 
     def next_sequence(self) -> int:
         with self.reading() as at:
@@ -171,14 +173,14 @@ class Answers(Connected):
     def changes(self) -> int:
         """A number that is another one after anything was written."""
         with self.reading() as at:
-            return problems.changes(at)
+            return standings.changes(at)
 
     def last_answer(self, sweep_id: int) -> str | None:
         """What `sgonz status` said after the last turn, whatever was written since."""
         with self.reading() as at:
-            return problems.last_answer(at, sweep_id)
+            return standings.last_answer(at, sweep_id)
 
     def standing(self, sweep_id: int) -> StandingRow | None:
         """What the last turn found, where nothing has been written since."""
         with self.reading() as at:
-            return problems.standing(at, sweep_id)
+            return standings.standing(at, sweep_id)

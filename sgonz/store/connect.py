@@ -1,4 +1,4 @@
-"""Open a database, and say in our words what it answers when it refuses."""
+"""Where a database is, and how a connection to it is set up."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
-from sgonz.errors import SgonzError, StoreError, StoreSilent, WorkdirError
+from sgonz.errors import StoreError
 from sgonz.rundir import disk_errors
 
 Journal = Literal["wal", "delete"]
@@ -43,7 +43,7 @@ def shown(location: str | Path) -> str:
     """The location as it may be printed: without a password."""
     if not is_url(location):
         return str(location)
-    url = _parsed(location)
+    url = parsed(location)
     if url is None:
         return "the database URL"
     hidden = {name: "***" if name in SECRETS else value for name, value in url.query.items()}
@@ -54,7 +54,7 @@ def engine_url(location: str | Path) -> URL:
     """The URL that SQLAlchemy opens. Raises StoreError for what is no location of a store."""
     if not is_url(location):
         return URL.create("sqlite", database=str(Path(location).absolute()))
-    url = _parsed(location)
+    url = parsed(location)
     if url is None or url.get_backend_name() not in ("postgresql", "postgres"):
         raise StoreError(
             f"{shown(location)} is not a database that sgonz can use",
@@ -63,7 +63,7 @@ def engine_url(location: str | Path) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def _parsed(location: str | Path) -> URL | None:
+def parsed(location: str | Path) -> URL | None:
     try:
         return make_url(str(location))
     except (ArgumentError, ValueError):  # the latter for a port that is no number
@@ -177,63 +177,3 @@ def begin(engine: Engine, *, writes: bool) -> Iterator[Connection]:
     """One transaction, committed when the block ends well."""
     with engine.connect().execution_options(writes=writes) as connection, connection.begin():
         yield connection
-
-
-@contextmanager
-def store_errors(location: str | Path) -> Iterator[None]:
-    """Turn what the database says into StoreError or WorkdirError."""
-    try:
-        yield
-    except DBAPIError as error:
-        raise translated(error.orig or error, location) from error.orig
-    except (sqlite3.Error, SQLAlchemyError) as error:
-        raise translated(error, location) from error
-
-
-def translated(error: BaseException, location: str | Path) -> SgonzError:
-    where, said = shown(location), _first_line(error, location)
-    state: Any = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorcode", 0) or 0
-    if state == "53100" or (isinstance(state, int) and state & 0xFF == sqlite3.SQLITE_FULL):
-        return WorkdirError(
-            f"no space left for the database {where}",
-            hint="Free space and type the command again; what was stored before is safe.",
-        )
-    if isinstance(state, int) and state & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreError(
-            f"{where} is damaged or not an SQLite database ({said})",
-            hint="Move it away and restore it from the run folders with: sgonz db rebuild",
-        )
-    if isinstance(state, int) and state & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreError(f"{where} is locked by another program", hint="Wait for it to end, or end it.")
-    if isinstance(state, int) and state & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-        return StoreError(
-            f"{where} cannot be opened for this ({said})",
-            hint="Look at the rights of the file and its folder.",
-        )
-    silent = state == 0 and type(error).__name__ in ("OperationalError", "InterfaceError")  # no connection
-    if is_url(location) and (silent or str(state).startswith(("08", "28", "3D", "57"))):
-        return StoreSilent(
-            f"the database {where} does not answer: {said}",
-            hint="Nothing was lost; see that the server runs and that the URL and your rights are right.",
-        )
-    if state == "42501":
-        return StoreError(
-            f"the database {where} refused: {said}",
-            hint="Let the owner of the tables do it or give you the right: db/README.md, Several people.",
-        )
-    return StoreError(f"the database {where} refused: {said}")
-
-
-def _first_line(error: BaseException, location: str | Path) -> str:
-    text = " ".join(" ".join(str(error).split("\n")[:2]).split()) or type(error).__name__
-    for secret in _secrets(location):
-        text = text.replace(secret, "***")
-    return text
-
-
-def _secrets(location: str | Path) -> list[str]:
-    url = _parsed(location) if is_url(location) else None
-    if url is None:
-        return []
-    said = [url.password, *(url.query.get(name) for name in SECRETS)]
-    return [str(secret) for secret in said if secret]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Engine
 
 from sgonz.journal import STORE
 from sgonz.journal import Journal as Record
-from sgonz.store.connect import begin, store_errors
+from sgonz.store.connect import begin
+from sgonz.store.refusals import store_errors
 from sgonz.store.transaction import Transaction
 
 
@@ -30,9 +30,7 @@ class Connected:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, Table, insert, select, update
 
 from sgonz.errors import StoreError
 from sgonz.store import migrate
-from sgonz.store.connect import begin, is_url, make_file, new_engine, shown, store_errors, workspace_name
+from sgonz.store.connect import begin, is_url, make_file, new_engine, shown, workspace_name
 from sgonz.store.maintain import TABLES
+from sgonz.store.refusals import store_errors
 from sgonz.store.rows import Row
 from sgonz.store.tables import sweeps, workspaces
 from sgonz.store.transaction import Transaction

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, delete, func, select, text
 from sgonz.errors import StoreError
 from sgonz.rundir import disk_errors
 from sgonz.store import migrate
-from sgonz.store.connect import begin, is_url, make_file, new_engine, shown, store_errors
+from sgonz.store.connect import begin, is_url, make_file, new_engine, shown
+from sgonz.store.refusals import store_errors
 from sgonz.store.tables import metadata, standings, tallies, workspaces
 from sgonz.store.transaction import Transaction
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from sgonz.errors import StoreError
 from sgonz.resources import shipped
-from sgonz.store.connect import begin, new_engine, shown, store_errors
+from sgonz.store.connect import begin, new_engine, shown
+from sgonz.store.refusals import store_errors
 from sgonz.store.tables import SCHEMA, metadata, version
 from sgonz.store.views import create_triggers, create_views
 

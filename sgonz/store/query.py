@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from sgonz.errors import StoreError
 from sgonz.resources import shipped
-from sgonz.store.connect import new_engine, store_errors
+from sgonz.store.connect import new_engine
+from sgonz.store.refusals import store_errors
 from sgonz.store.tables import metadata
 from sgonz.store.views import definitions
 

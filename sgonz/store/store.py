@@ -17,7 +17,19 @@ from sgonz.journal import Journal as Record
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
-from sgonz.store import collect, jobs, labels, measured, migrate, orders, problems, sweeps, usage
+from sgonz.store import (
+    collect,
+    generations,
+    jobs,
+    labels,
+    measured,
+    migrate,
+    orders,
+    problems,
+    standings,
+    sweeps,
+    usage,
+)
 from sgonz.store.answers import Answers
 from sgonz.store.connect import (
     Journal,
@@ -26,10 +38,10 @@ from sgonz.store.connect import (
     make_file,
     new_engine,
     shown,
-    store_errors,
     workspace_name,
 )
 from sgonz.store.imported import Imported, add_imported
+from sgonz.store.refusals import store_errors
 from sgonz.store.rows import (
     Applied,
     ArtifactRow,
@@ -134,7 +146,7 @@ class Store(Answers):
         """Begin another generation of runs; attempts up to a run's fence do not count any more."""
         facts = {"fences": fences, "reason": reason, "at_work": at_work, "time": time}
         with self._writing("renew", facts) as at:
-            orders.renew(at, fences, reason, at_work, time)
+            generations.renew(at, fences, reason, at_work, time)
 
     def set_orders(self, sweep_id: int, said: Orders) -> None:
         """Write down what a person has said about a sweep, whole."""
@@ -261,7 +273,7 @@ class Store(Answers):
     def keep_standing(self, sweep_id: int, standing: StandingRow) -> None:
         """Remember what a turn found; this alone does not count as a change."""
         with store_errors(self.location), begin(self._engine, writes=True) as connection:
-            problems.keep_standing(Transaction(connection, self._workspace), sweep_id, standing)
+            standings.keep_standing(Transaction(connection, self._workspace), sweep_id, standing)
 
 
 def _workspace(connection: Connection, location: str | Path, folder: Path, *, create: bool) -> int:

@@ -1,4 +1,4 @@
-"""What jobs cost by the cluster's own count, shared out among the attempts that they made."""
+"""What jobs cost: as long as they have worked, then by the cluster's own count, shared out among their attempts."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+import msgspec
+from sqlalchemy import bindparam, case, func, select, update
 
-from sgonz.store.rows import EndedJobRow, UsageRow
-from sgonz.store.tables import attempts, jobs
+from sgonz.store.rows import EndedJobRow, JobUse, UsageRow
+from sgonz.store.tables import attempts, jobs, submissions
 from sgonz.store.transaction import Transaction, chunks
 
+_run_ids = msgspec.json.Decoder(tuple[str, ...])
 COLUMNS = (
     "node",
     "gres",
@@ -23,6 +25,29 @@ COLUMNS = (
     "owner",
     "counted_by",
 )
+
+
+def use_of(at: Transaction, sweep_id: int) -> list[JobUse]:
+    """How long every job of a sweep has worked, up to its worker's last word."""
+    same_job = (attempts.c.workspace_id == jobs.c.workspace_id) & (attempts.c.tag == jobs.c.tag)
+    last_seen = func.coalesce(func.max(attempts.c.seen), jobs.c.started)
+    left = func.coalesce(jobs.c.left, last_seen)
+    found = (
+        select(jobs.c.run_ids, jobs.c.started, case((left > last_seen, left), else_=last_seen).label("last"))
+        .join_from(
+            jobs,
+            submissions,
+            (submissions.c.workspace_id == jobs.c.workspace_id) & (submissions.c.tag == jobs.c.tag),
+        )
+        .join(attempts, same_job & (attempts.c.element == jobs.c.element), isouter=True)
+        .where(jobs.c.workspace_id == at.workspace, submissions.c.sweep_id == sweep_id)
+        .where(jobs.c.started.is_not(None))
+        .group_by(jobs.c.tag, jobs.c.element, jobs.c.run_ids, jobs.c.started, jobs.c.left)
+    )
+    return [
+        JobUse(run_ids=_run_ids.decode(row.run_ids), seconds=max(0.0, row.last - row.started))
+        for row in at.connection.execute(found)
+    ]
 
 
 def unaccounted(at: Transaction) -> list[EndedJobRow]:

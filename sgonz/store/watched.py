@@ -13,9 +13,9 @@ from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.state import RunRow
 from sgonz.plan.where import read
 from sgonz.store import labels, reading
-from sgonz.store.chosen import clause
 from sgonz.store.reading import RUN_COLUMNS, as_values
 from sgonz.store.rows import GroupRow, HoursRow, TryRow
+from sgonz.store.selector import clause
 from sgonz.store.tables import attempts, jobs, needs, runs, scores, sweep_runs, sweeps
 from sgonz.store.transaction import Transaction, chunks
 

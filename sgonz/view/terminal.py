@@ -10,7 +10,7 @@ import signal
 import struct
 import termios
 import tty
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self, TextIO
 
 from sgonz.view.sight import keys
@@ -45,9 +45,7 @@ class Terminal:
             self.handlers[number] = signal.signal(number, handler)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._give_back()
         for number, handler in self.handlers.items():
             signal.signal(number, handler)

@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
+import sgonz.store
 from sgonz.errors import StoreError
 from sgonz.resources import shipped
 from sgonz.store.connect import begin, make_file, new_engine
@@ -144,3 +145,9 @@ def test_readme_has_every_table_with_its_key_and_every_view_and_its_picture_no_o
         name: f"`{', '.join(key)}`" for name, key in own.items()
     }
     assert set(definitions()) <= set(re.findall(r"^\| `(\w+)` \| [^|]* \|$", text, re.MULTILINE))
+
+
+def test_every_module_of_the_store_stands_in_its_map() -> None:
+    folder = Path(sgonz.store.__path__[0])
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert modules <= set(re.findall(r"\w+", sgonz.store.__doc__ or ""))

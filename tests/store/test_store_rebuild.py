@@ -262,7 +262,9 @@ class TestProblems:
         gather(at_work, tmp_path)
         path.with_name("0.1.jsonl").write_bytes(path.read_bytes())
         path.with_name("0.0.jsonl.bak").write_bytes(path.read_bytes())
-        gather(at_work, tmp_path)
+        for _ in range(2):
+            gather(at_work, tmp_path)
+        note_torn(at_work, Workdir(tmp_path), at_work.live_jobs())
         assert self.rules(at_work) == {
             "0.1.jsonl": ("a copy of another event file", 1),
             "0.0.jsonl.bak": ("not named as an event file", 1),
@@ -289,6 +291,7 @@ class TestProblems:
         for _ in range(2):
             gather(at_work, tmp_path)
         assert self.rules(at_work) == {"0.0.jsonl": ("shorter than what was read", 1)}
+        assert rebuild(at_work, Workdir(tmp_path)).shortened == ["jobs/t/events/0.0.jsonl"]
 
     def test_torn_line_waits_and_is_told_of_when_its_job_is_over(
         self, at_work: Store, tmp_path: Path
