@@ -101,7 +101,8 @@ def _step(
         rows = rows_of(scene, sight, height)
         sight = kept_in_view(sight, total(sight, scene), rows) if scene_is_of(sight, scene) else sight
         looker.ask(request(sight, max(rows, height)))
-        terminal.write(painter.paint(screen(scene, sight, width, height, plain=plain), width))
+        if terminal.ready:
+            terminal.draw(painter.paint(screen(scene, sight, width, height, plain=plain), width))
     for key in terminal.wait(every):
         if key == "redraw":
             painter.forget()

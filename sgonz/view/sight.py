@@ -15,6 +15,7 @@ KEYS = {
     b"\x1b[F": "end", b"\x1bOH": "home", b"\x1bOF": "end", b"\x1b[1~": "home", b"\x1b[4~": "end",
     b"\x1b[Z": "back tab", b"\t": "tab", b"\r": "enter", b"\n": "enter", b"\x7f": "erase", b"\x08": "erase",
     b"\x15": "erase all", b"\x0c": "redraw", b"\x1b": "escape", b"\x03": "q", b"\x04": "q",
+    b"\x1b[0n": "answered",  # by the terminal, to the question whether it has shown everything
 }  # fmt: skip
 LONGEST = max(map(len, KEYS))
 

@@ -9,6 +9,7 @@ import select
 import signal
 import struct
 import termios
+import time
 import tty
 from types import FrameType
 from typing import Any, Self, TextIO
@@ -18,6 +19,10 @@ from sgonz.view.sight import keys
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[0m\x1b[2J"  # the other screen, no cursor
 LEAVE = "\x1b[0m\x1b[?25h\x1b[?1049l"
 ESCAPE_SECONDS = 0.05  # after which a lone Escape is no beginning of anything
+ASK = "\x1b[5n"  # a terminal that gets to it answers; over a slow link that says what has arrived
+ANSWER = "answered"
+PATIENCE = 30.0  # seconds without an answer after which it will not come
+FAREWELL = 0.3  # seconds that a last answer is waited for, where none ever came; ten times that where they do
 SMALLEST = (20, 6)
 
 
@@ -32,6 +37,8 @@ class Terminal:
         self.settings: list[Any] | None = None
         self.handlers: dict[signal.Signals, Any] = {}
         self.typed = b""
+        self.answers = False  # whether it ever answered
+        self.asked: float | None = None  # when an answer was asked for that has not come
         self.changed = True  # its size, or all that it shows
         self.woken, self.wake = os.pipe()
         for descriptor in (self.woken, self.wake):
@@ -72,6 +79,19 @@ class Terminal:
                 left = left[os.write(self.out, left) :]
         return size
 
+    @property
+    def ready(self) -> bool:
+        """Whether it shows all that it was sent, as far as it tells: more would only queue up on the way."""
+        return not self.answers or self.asked is None or time.monotonic() - self.asked > PATIENCE
+
+    def draw(self, text: str) -> None:
+        """A change of what is shown, and the question whether it has arrived."""
+        if not text:
+            return
+        if self.input is not None and (self.asked is None or self.answers):
+            text, self.asked = text + ASK, time.monotonic()
+        self.write(text)
+
     def notice(self) -> None:
         """Wake whoever waits for keys; from any thread."""
         with contextlib.suppress(OSError):
@@ -98,7 +118,9 @@ class Terminal:
         if self.typed == b"\x1b":  # Escape, or the beginning of an arrow
             return []
         found, self.typed = keys(self.typed)
-        return found
+        if ANSWER in found:
+            self.answers, self.asked = True, None
+        return [key for key in found if key != ANSWER]
 
     def _keyboard(self) -> int | None:
         if os.isatty(0):
@@ -126,9 +148,17 @@ class Terminal:
 
     def _give_back(self) -> None:
         self.write(LEAVE)
+        self._await_answer()
         if self.input is not None and self.settings is not None:
             with contextlib.suppress(termios.error, OSError):
-                termios.tcsetattr(self.input, termios.TCSADRAIN, self.settings)
+                termios.tcsetattr(self.input, termios.TCSAFLUSH, self.settings)
+
+    def _await_answer(self) -> None:
+        """Take an answer that is still on its way: the shell would show it as if somebody had typed it."""
+        end = time.monotonic() + FAREWELL * (10 if self.answers else 1)
+        while self.asked is not None and self.input is not None and (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(OSError):
+                self.wait(left)
 
     def _resized(self, number: int, frame: FrameType | None) -> None:
         self.changed = True

@@ -31,12 +31,21 @@ class Seen:
     stream: pyte.ByteStream
     before: list[object]  # the terminal's settings
     sent: bytearray = field(default_factory=bytearray)
+    answering: bool = False  # whether it tells a program that asks that it has shown everything
+    asked: int = 0  # questions that it has not answered
 
     def read(self, seconds: float = 0.1) -> None:
         while select.select([self.master], [], [], seconds)[0]:
             arrived = os.read(self.master, 65536)
             self.sent += arrived
             self.stream.feed(arrived)
+            self.asked += arrived.count(b"\x1b[5n")
+            if self.answering:
+                self.answer()
+
+    def answer(self) -> None:
+        self.type("\x1b[0n" * self.asked)
+        self.asked = 0
 
     def until(self, reached: Callable[[], object], *, patience: float = 120.0) -> None:
         deadline = time.monotonic() + patience

@@ -101,6 +101,35 @@ def test_a_screen_that_stays_the_same_costs_nothing(folder: Path) -> None:
         assert len(seen.sent) == before
 
 
+def test_a_terminal_that_lags_behind_is_sent_nothing_more_until_it_has_caught_up(folder: Path) -> None:
+    def fail(runs: int) -> None:
+        with sqlite3.connect(folder / "work" / "sgonz.db") as store:
+            store.execute(f"UPDATE tallies SET runs = {runs} WHERE state = 'FAILED' AND sweep_id > 0")
+            store.execute("UPDATE workspaces SET changes = changes + 1")
+
+    with on_terminal(["watch", "--every", "0.2"], folder=folder) as seen:
+        seen.answering = True
+        seen.shows("GPU-hours 2.00 used", "4 failed")
+        seen.answering = False
+        fail(5)
+        seen.until(
+            lambda: seen.asked and "5 failed" in seen.text
+        )  # sent, and as far as is known not shown yet
+        before = len(seen.sent)
+        fail(6)
+        seen.read(1.0)
+        fail(7)
+        seen.read(1.0)
+        assert len(seen.sent) == before
+        seen.answering = True
+        seen.answer()
+        seen.shows("7 failed")  # the newest at once, and nothing of what was between
+        assert b"6 failed" not in seen.sent
+        seen.type("q")
+        assert seen.ends() == 0
+        assert seen.asked == 0
+
+
 def test_no_color_is_kept_to(folder: Path) -> None:
     with on_terminal(["watch"], folder=folder, environment={"NO_COLOR": "1"}) as seen:
         seen.shows("GPU-hours 2.00 used")
