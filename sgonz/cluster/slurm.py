@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 import time
@@ -24,6 +23,7 @@ from sgonz.cluster.base import (
     Written,
 )
 from sgonz.cluster.profile import Profile
+from sgonz.cluster.slurm_ids import Key, elsewhere, external_id, key_in
 from sgonz.cluster.slurm_limits import Limits, limits_without_accounting, read_limits
 from sgonz.cluster.slurm_requests import COMMAND_SECONDS, Requests
 from sgonz.cluster.slurm_usage import USAGE_FORMAT, read_usage
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 # What `python -m sgonz.train.worker` does, without the search for what -m names: 10 ms of every job.
 START = "import sys; from sgonz.train.worker import main; sys.exit(main())"
 MEMBER = "sgonz.train.member"
-EXTERNAL_ID = re.compile(r"(\d+)_(\d+)")
 MOST_ARRAYS = 500  # in one question, which has to fit on a command line
 HELD_SECONDS = 60.0  # after a refusal for quota, before another submission is tried
 VANISHED_SECONDS = 300.0  # Slurm's own memory of ended jobs, and time for its accounting to catch up
@@ -77,6 +76,7 @@ class SlurmCluster:
         self.reserved = 0  # jobs that room is left for under the limits, beside those of submissions
         self._next_usage = 0.0
         self._limits: Limits | None = None
+        self._called: str | None = None
         self._listing: list[Line] | None = None
         self._remarks: list[str] = []
         self.requests = Requests(
@@ -92,20 +92,21 @@ class SlurmCluster:
             return None
         if self._listing is None or (not live and self.requests.may_look):  # else a poll has just looked
             self._listing = self._list()
-        mine = {key for job in live if (key := _key(job)) is not None}
+        mine = {key for job in live if (key := self._key(job)) is not None}
         return max(0, min(rule.room(mine, self._listing) for rule in rules) - self.reserved)
 
     def array_limit(self) -> int:
         return self._known_limits().array
 
     def submit(self, workdir: Workdir, jobs: JobList) -> list[str]:
-        """Send every element of job.json as one array named by its tag; JOBID_INDEX of each."""
+        """Send every element of job.json as one array named by its tag; JOBID_INDEX@CLUSTER of each."""
         self.requests.keep_in(workdir.root)
         folder = workdir.job(jobs.tag).absolute()
         if not (folder / "job.json").exists():
             write_atomic(folder / "job.json", msgspec.json.encode(jobs))
+        cluster = self._name  # asked before anything is sent
         array = self._executor(workdir, jobs).start()
-        return [f"{array}_{element}" for element in range(len(jobs.elements))]
+        return [external_id(array, element, cluster) for element in range(len(jobs.elements))]
 
     def written(self, workdir: Workdir, jobs: JobList) -> list[Written]:
         """The script, and the command that `submit` would send it with."""
@@ -158,13 +159,20 @@ class SlurmCluster:
 
         Nothing while the request budget is used up: then nothing is asked and nothing concluded.
         """
-        keys = {(job.tag, job.element): (key, job) for job in live if (key := _key(job)) is not None}
-        if not keys or not self.requests.may_look:
+        if not any(job.external_id for job in live) or not self.requests.may_look:
             return {}
         try:
-            self._listing = self._list()
+            keys = {(job.tag, job.element): (key, job) for job in live if (key := self._key(job)) is not None}
+            if keys:
+                self._listing = self._list()
         except NoAnswer as silence:
             self._remarks.append(silence.message)
+            return {}
+        self._remarks += [
+            f"{count} jobs are in cluster {name}; turns with its profile follow them"
+            for name, count in elsewhere(self._name, live).items()
+        ]
+        if not keys or self._listing is None:
             return {}
         listed = _by_key(self._listing, (key for key, _ in keys.values()))
         reports = {name: line.report for name, (key, _) in keys.items() if (line := listed.get(key))}
@@ -233,11 +241,7 @@ class SlurmCluster:
 
     def used(self, external_ids: Sequence[str]) -> dict[str, JobUsage] | None:
         """One sacct for all of them, and not again before the pause is over."""
-        keys = {
-            each: (int(found[1]), int(found[2]))
-            for each in external_ids
-            if (found := EXTERNAL_ID.fullmatch(each))
-        }
+        keys = {each: key for each in external_ids if (key := key_in(self._name, each)) is not None}
         if not keys or not self.keeps_accounts:
             return {}
         if time.monotonic() < self._next_usage:
@@ -259,7 +263,7 @@ class SlurmCluster:
         self.requests.keep_in(workdir.root)
         self.requests.notes.avoided = sorted(nodes)
         self.requests.save()
-        arrays = {key[0]: job.tag for job in live if (key := _key(job)) is not None}
+        arrays = {key[0]: job.tag for job in live if (key := self._key(job)) is not None}
         for array, tag in arrays.items():
             asked = msgspec.json.decode((workdir.job(tag) / "job.json").read_bytes(), type=JobList)
             _, resource = self._profile.resource_for("default")
@@ -273,7 +277,7 @@ class SlurmCluster:
         """scancel by job id; what has ended already is passed over."""
         arrays: dict[int, list[int]] = {}
         for job in jobs:
-            if (key := _key(job)) is not None:
+            if (key := self._key(job)) is not None:
                 arrays.setdefault(key[0], []).append(key[1])
         if not arrays:
             return
@@ -284,11 +288,10 @@ class SlurmCluster:
 
     def explain(self, job: JobRow) -> str | None:
         """Slurm's own reason for a job in its queue, with its estimate; asked for when a person asks."""
-        if job.external_id is None:
+        if (key := self._key(job)) is None:
             return None
-        return slurm_pending.sentence(
-            self.requests.ask("squeue", "-h", "--jobs", job.external_id, "-o", slurm_pending.FORMAT)
-        )
+        asked = ("squeue", "-h", "--jobs", f"{key[0]}_{key[1]}", "-o", slurm_pending.FORMAT)
+        return slurm_pending.sentence(self.requests.ask(*asked))
 
     def find(self, workdir: Workdir, tag: str) -> list[str] | None:
         """Look a submission up by its tag, in squeue and then in sacct.
@@ -313,7 +316,7 @@ class SlurmCluster:
             lines = read_sacct(past)
         if lines:
             array = min(line.array for line in lines)
-            return [f"{array}_{element}" for element in range(elements)]
+            return [external_id(array, element, self._name) for element in range(elements)]
         if time.time() - began < self._settled_seconds:
             raise NoAnswer(f"{tag} may still be on its way to Slurm; looked up again in a while")
         return None
@@ -324,6 +327,21 @@ class SlurmCluster:
             self.requests.ask("squeue", "-h", "--user", str(os.getuid()), "--states=all", "-o", SQUEUE_FORMAT)
         )
 
+    @property
+    def _name(self) -> str:
+        """What the cluster calls itself. Raises NoAnswer."""
+        if self._called is None:
+            self._called = self._known_limits().cluster
+        return self._called
+
+    def ids_here(self, jobs: Sequence[JobRow]) -> list[str]:
+        """Slurm's own ids of those of these jobs that this cluster has, in order. Raises NoAnswer."""
+        return [f"{key[0]}_{key[1]}" for job in jobs if (key := self._key(job)) is not None]
+
+    def _key(self, job: JobRow) -> Key | None:
+        """Array and index of a job; None where it was not sent yet, or not to this cluster."""
+        return key_in(self._name, job.external_id) if job.external_id else None
+
     def _known_limits(self) -> Limits:
         """Read once per process; again next time where the accounting did not answer."""
         if self._limits is not None:
@@ -333,12 +351,6 @@ class SlurmCluster:
         except NoAnswer:
             return limits_without_accounting(self.requests)
         return self._limits
-
-
-def _key(job: JobRow) -> tuple[int, int] | None:
-    """Array and index of a job; None where it was not sent yet, or not to Slurm."""
-    found = EXTERNAL_ID.fullmatch(job.external_id or "")
-    return (int(found[1]), int(found[2])) if found else None
 
 
 def _by_key(lines: Sequence[Line], wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Line]:

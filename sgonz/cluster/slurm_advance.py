@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from sgonz.rundir import write_atomic
 
 SCRIPT = "advance.sbatch"
 MOST_AWAITED = 100  # jobs that one waits for: the oldest of more end first anyway
-ONE_JOB = re.compile(r"(\d+)(_\d+)?")
 
 
 def reserve(cluster: Cluster) -> None:
@@ -47,7 +45,7 @@ def queue(
     write_atomic(setup, "\n".join([*lines, ""]).encode())
     wait = math.ceil(max(seconds, cluster.requests.pause()))
     script = str(shipped("slurm") / SCRIPT)
-    asked = _options(profile, folder, tag, wait, _awaited(after))
+    asked = _options(profile, folder, tag, wait, cluster.ids_here(after)[:MOST_AWAITED])
     answer = cluster.sbatch(["sbatch", "--parsable", *asked, script, str(setup), *command])
     return answer.split(";")[0].strip()
 
@@ -96,9 +94,3 @@ def modest(profile: Profile) -> dict[str, str | None]:
         "account": own.account or resource.account,
         "qos": own.qos,
     }
-
-
-def _awaited(jobs: Sequence[JobRow]) -> list[str]:
-    """Slurm's ids of the oldest of these jobs; one that Slurm has forgotten by then counts as ended."""
-    ids = [job.external_id for job in jobs if job.external_id and ONE_JOB.fullmatch(job.external_id)]
-    return ids[:MOST_AWAITED]

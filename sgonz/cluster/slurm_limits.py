@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import getpass
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from sgonz.cluster.profile import Profile, Resource
+from sgonz.cluster.slurm_ids import Key
 from sgonz.cluster.slurm_requests import Requests
 from sgonz.cluster.slurm_words import Line
-
-Key = tuple[int, int]  # array and index of a job
 
 
 class Association(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +32,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     array: int  # jobs in one submission
     accounting: bool  # whether sacct can be asked
+    cluster: str = ""  # its name
     default_account: str = ""
     associations: tuple[Association, ...] = ()
     qos: tuple[Qos, ...] = ()
@@ -81,7 +81,8 @@ def read_limits(requests: Requests) -> Limits:
     config = _settings(requests.ask("scontrol", "show", "config"))
     largest = min(int(config.get("MaxArraySize", "1001")), int(config.get("MaxJobCount", "10000")))
     accounting = "slurmdbd" in config.get("AccountingStorageType", "")
-    bare = Limits(array=max(1, largest), accounting=accounting)
+    name = config.get("ClusterName", "")
+    bare = Limits(array=max(1, largest), accounting=accounting, cluster=name)
     if "limits" not in config.get("AccountingStorageEnforce", "").lower():
         return bare
     user = getpass.getuser()
@@ -91,12 +92,23 @@ def read_limits(requests: Requests) -> Limits:
         "association",
         "where",
         f"user={user}",
+        f"cluster={name}",  # the accounting may be that of several
         "format=Account,DefaultQOS,QOS,MaxSubmitJobs,GrpSubmitJobs",
+    )
+    groups = _groups(
+        requests.ask(
+            *show,
+            "association",
+            "where",
+            "user=",
+            f"cluster={name}",
+            "format=Account,ParentName,GrpSubmitJobs",
+        )
     )
     return msgspec.structs.replace(
         bare,
         default_account=requests.ask(*show, "user", user, "format=DefaultAccount").strip(),
-        associations=tuple(_association(line) for line in associations.splitlines() if line.count("|") == 4),
+        associations=tuple(_association(line, groups) for line in associations.splitlines() if line.count("|") == 4),
         qos=tuple(
             Qos(name=name, most=_least(own, group))
             for name, own, group in (
@@ -112,20 +124,38 @@ def read_limits(requests: Requests) -> Limits:
 def limits_without_accounting(requests: Requests) -> Limits:
     """What the controller alone says, while the accounting does not answer."""
     config = _settings(requests.ask("scontrol", "show", "config"))
-    return Limits(array=max(1, int(config.get("MaxArraySize", "1001"))), accounting=True)
+    most = int(config.get("MaxArraySize", "1001"))
+    return Limits(array=max(1, most), accounting=True, cluster=config.get("ClusterName", ""))
 
 
-def _association(line: str) -> Association:
+def _groups(text: str) -> dict[str, tuple[str, str]]:
+    """The account above every account, and how many jobs its users may have together; inherited by nobody."""
+    lines = [line.split("|") for line in text.splitlines() if line.count("|") == 2]
+    return {account: (parent, most) for account, parent, most in lines}
+
+
+def _above(account: str, groups: Mapping[str, tuple[str, str]]) -> list[str]:
+    """The limits of an account and of those above it."""
+    found: list[str] = []
+    while account in groups and len(found) <= len(groups):
+        account, most = groups[account]
+        found.append(most)
+    return found
+
+
+def _association(line: str, groups: Mapping[str, tuple[str, str]]) -> Association:
     account, default_qos, allowed, own, group = line.split("|")
     first = allowed.split(",")
     # Without a default, Slurm takes `normal` where that is allowed.
     default = default_qos or ("normal" if "normal" in first else first[0])
-    return Association(account=account, default_qos=default, most=_least(own, group))
+    return Association(
+        account=account, default_qos=default, most=_least(own, group, *_above(account, groups))
+    )
 
 
-def _least(own: str, group: str) -> int | None:
-    """The narrower of a user's limit and a group's; what others of the group have in the queue is not seen."""
-    return min((most for most in (_number(own), _number(group)) if most is not None), default=None)
+def _least(*limits: str) -> int | None:
+    """The narrowest of a user's limit and those of groups; what others of a group have in the queue is not seen."""
+    return min((most for most in map(_number, limits) if most is not None), default=None)
 
 
 def _number(text: str) -> int | None:

@@ -107,7 +107,9 @@ class Sweeping:
 
     @property
     def external_ids(self) -> list[str]:
-        return [job.external_id for job in self.at.store.live_jobs() if job.external_id]
+        """As Slurm's commands take them."""
+        found = (job.external_id for job in self.at.store.live_jobs())
+        return [each.partition("@")[0] for each in found if each]
 
     def shut(self) -> None:
         self.gate.touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from itertools import chain
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_submissions_are_split_at_the_array_limit(start: Start, dev: DevCluster,
     sent = [dev.queue("--name", tag) for tag in dict.fromkeys(job.tag for job in live)]
     assert len(live) == runs
     assert len(sent) == -(-runs // ARRAY_LIMIT) == sweep.at.cluster.requests.notes.counts["sbatch"]
-    assert sorted(chain(*sent)) == sorted(job.external_id or "" for job in live)
+    assert sorted(chain(*sent)) == sorted(sweep.external_ids)
     assert not sweep.problems
 
 
@@ -73,6 +74,45 @@ def test_a_limit_on_a_group_is_read_like_one_on_a_user(start: Start, dev: DevClu
         assert sweep.at.cluster.free_slots([]) == FEW - 1
     finally:
         dev.ask(*change, "GrpSubmitJobs=-1")
+
+
+def test_a_limit_on_an_account_holds_for_its_users_and_one_on_jobs_that_run_is_waited_for(
+    start: Start, dev: DevCluster
+) -> None:
+    account = ("sacctmgr", "-i", "modify", "account", "dev", "set")
+    user = ("sacctmgr", "-i", "modify", "user", getpass.getuser(), "set")
+    dev.ask(*account, "GrpSubmitJobs=3")  # sbatch refuses a fourth job of the account
+    dev.ask(*user, "MaxJobs=1")  # the others are taken, and wait
+    try:
+        sweep = start(5)
+        sweep.turn()
+        assert sweep.turns[-1].sent == 3
+        sweep.finish()
+        sweep.assert_nothing_lost_or_done_twice(5)
+        assert not sweep.problems
+    finally:
+        dev.ask(*account, "GrpSubmitJobs=-1")
+        dev.ask(*user, "MaxJobs=-1")
+
+
+def test_a_job_of_another_cluster_with_the_same_number_is_left_alone(start: Start, dev: DevCluster) -> None:
+    sweep = start(1, resource=Resource(sbatch=("--hold",), max_minutes=10))
+    sweep.turn()
+    (ours,) = sweep.at.store.live_jobs()
+    assert ours.external_id is not None
+    number, _, cluster = ours.external_id.partition("@")
+    assert (number, cluster) == (dev.queue()[0], "dev")
+    theirs = msgspec.structs.replace(ours, tag="sgonz-0000-000009", external_id=f"{number}@elsewhere")
+    older = msgspec.structs.replace(ours, tag="sgonz-0000-000008", external_id=number)
+    at = sweep.at.cluster
+    assert {tag for tag, _ in at.poll([ours, theirs, older])} == {ours.tag, older.tag}
+    assert "1 jobs are in cluster elsewhere; turns with its profile follow them" in at.remarks()
+    assert at.explain(theirs) is None
+    assert at.used([f"{number}@elsewhere"]) == {}
+    at.cancel([theirs])
+    assert dev.queue() == [number]
+    at.cancel([ours])
+    sweep.until(lambda: not sweep.at.store.live_jobs())
 
 
 def test_other_jobs_of_the_user_count_against_the_quota(start: Start, dev: DevCluster) -> None:
