@@ -12,6 +12,7 @@ import msgspec
 from sgonz.cluster.base import JobUsage, NoAnswer
 from sgonz.cluster.profile import Profile
 from sgonz.cluster.site import read_gpus
+from sgonz.plan.budget import is_budgeted
 from sgonz.rundir import JobList, Workdir
 from sgonz.store.rows import EndedJobRow, UsageRow
 
@@ -23,7 +24,8 @@ PATIENCE = 600.0  # seconds that an accounting which answers may take to know a 
 
 def settle(at: Coordinator) -> list[str]:
     """Account what can be; remarks. Jobs that nothing is known of yet are left to a later turn."""
-    waiting = at.store.unaccounted()
+    budgeted = is_budgeted(at.sweep, at.store.orders(at.sweep_id))
+    waiting = at.store.unaccounted(early=budgeted)
     if not waiting:
         return []
     now = time.time()
@@ -34,9 +36,10 @@ def settle(at: Coordinator) -> list[str]:
     if known is None:  # not now
         return []
     kept = at.cluster.keeps_accounts
-    told = [job for job in waiting if job.external_id in known]
+    told = [job for job in waiting if _is_whole(job, known.get(job.external_id))]
+    heard = {job.external_id for job in told}
     lost = [
-        job for job in waiting if job.external_id not in known and (not kept or now - job.ended > PATIENCE)
+        job for job in waiting if job.external_id not in heard and (not kept or now - job.ended > PATIENCE)
     ]
     classes = _gpus_by_tag(at.workdir, at.profile, [*told, *lost])
     usages = [_from_cluster(job, known[job.external_id], classes[job.tag]) for job in told]
@@ -44,6 +47,11 @@ def settle(at: Coordinator) -> list[str]:
     if kept and lost:
         return [f"the accounting knows nothing of {len(lost)} jobs; their hours are those of event files"]
     return []
+
+
+def _is_whole(job: EndedJobRow, used: JobUsage | None) -> bool:
+    """Whether the accounting has caught up with a job: one whose worker spoke was on a node."""
+    return used is not None and (job.started is None or bool(used.node))
 
 
 def _from_cluster(job: EndedJobRow, used: JobUsage, asked: int) -> UsageRow:

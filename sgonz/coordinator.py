@@ -30,6 +30,7 @@ from sgonz.seeing import free_jobs, snapshot
 from sgonz.sending import send
 from sgonz.store.store import Store
 
+BUDGET_SECONDS = 5.0  # a budget is used up by the clock, whether or not anybody writes anything
 ROUNDS = 6  # a turn decides again after gates opened; grid -> gate -> jobs never takes more
 
 
@@ -106,7 +107,9 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
             at.sweep, rows, decision, climbing.steps(costs.read(at.workdir), at.profile, rows)
         )
         kept_for = standing.ACTED if decision.actions else changes
-        standing.keep(at.store, at.sweep_id, answer, kept_for, standing.due(at.sweep, rows), seen.free_jobs)
+        look_at = time.time() + BUDGET_SECONDS if decision.budget else None
+        due = standing.due(at.sweep, rows, look_at=look_at)
+        standing.keep(at.store, at.sweep_id, answer, kept_for, due, seen.free_jobs)
         last_turn.note(at.workdir, sent, problems)
         notices.note(at.workdir, at.sweep.name, lambda: happenings(rows, decision), at.profile.notify)
     return Turn(decision=decision, rows=rows, ended=ended, sent=sent, problems=problems, answer=answer,
@@ -135,8 +138,15 @@ def look(at: Coordinator) -> tuple[Sequence[RunRow], Decision]:
 
 def tell_workers(at: Coordinator, decision: Decision) -> None:
     """Tell the workers of jobs that are out which runs they are not to begin."""
-    for tag in {job.tag for job in at.store.live_jobs() if job.sweep_id == at.sweep_id}:
-        recall.take_back(at.workdir.job(tag), decision.taken_back.get(tag, ()))
+    live = [job for job in at.store.live_jobs() if job.sweep_id == at.sweep_id]
+    told = {
+        tag
+        for tag in {job.tag for job in live}
+        if recall.take_back(at.workdir.job(tag), decision.taken_back.get(tag, ()))
+    }
+    # A job that waits would only start to find nothing to do, which costs GPU time where none is left.
+    empty = [job for job in live if not job.started and decision.over_budget.issuperset(job.run_ids)]
+    at.cluster.withdraw([job for job in empty if job.tag in told])
 
 
 def _act(at: Coordinator, decision: Decision, problems: list[str]) -> int:

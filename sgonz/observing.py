@@ -33,7 +33,8 @@ def observe(at: Coordinator) -> tuple[list[str], list[str]]:
     problems += at.cluster.remarks()
     if gone:
         ended += _collect(at, [job for job, _ in gone], problems)  # what they wrote between the two looks
-        _hold(at, [job for job, report in gone if report.outcome is Outcome.CANCELLED])
+        cancelled = [job for job, report in gone if report.outcome is Outcome.CANCELLED]
+        _hold(at, [job for job in cancelled if not _withdrawn(at, job)])
         left = {(job.tag, job.element) for job in at.store.live_jobs() if job.ended}
         over = [_ended(at, job, report, said=(job.tag, job.element) in left) for job, report in gone]
         note_torn(at.store, at.workdir, [job for job, _ in gone])
@@ -78,12 +79,20 @@ def _hold(at: Coordinator, jobs: Sequence[JobRow]) -> None:
 
 
 def _ended(at: Coordinator, job: JobRow, report: JobReport, *, said: bool) -> EndedJob:
-    """How a job ended; a worker that left because its runs were taken back is no interruption of theirs."""
-    back = report.outcome is Outcome.UNKNOWN and said and recall.read(at.workdir.job(job.tag))
+    """How a job ended; one that left, or was taken out of the queue, because its runs were taken back is no
+    interruption of theirs.
+    """
+    left = report.outcome is Outcome.UNKNOWN and said and recall.read(at.workdir.job(job.tag))
+    back = left or (report.outcome is Outcome.CANCELLED and _withdrawn(at, job))
     outcome, evidence = (
         (Outcome.CANCELLED, "its runs were taken back") if back else (report.outcome, report.evidence)
     )
     return EndedJob(tag=job.tag, element=job.element, outcome=outcome, evidence=evidence, node=report.node)
+
+
+def _withdrawn(at: Coordinator, job: JobRow) -> bool:
+    """Whether a cancelled job is one that we took back before it began."""
+    return not job.started and recall.read(at.workdir.job(job.tag)).issuperset(job.run_ids)
 
 
 def _poll(at: Coordinator, live: Sequence[JobRow]) -> list[tuple[JobRow, JobReport]]:

@@ -11,15 +11,16 @@ from sgonz.bare import TAKEN_BACK
 from sgonz.rundir import write_atomic
 
 
-def take_back(job_folder: Path, run_ids: Collection[str]) -> None:
-    """Have the workers of a submission leave these runs alone, and no others; nothing where that stands there already."""
+def take_back(job_folder: Path, run_ids: Collection[str]) -> bool:
+    """Have the workers of a submission leave these runs alone, and no others; False where that stands there already."""
     path = job_folder / TAKEN_BACK
     if set(run_ids) == read(job_folder):
-        return
+        return False
     if run_ids:
         write_atomic(path, msgspec.json.encode(sorted(run_ids)))
     else:
         path.unlink(missing_ok=True)
+    return True
 
 
 def read(job_folder: Path) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sgonz import climbing, costs
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.profile import Profile, Resource
+from sgonz.plan.budget import is_budgeted
 from sgonz.plan.estimate import first_guess, predictor
 from sgonz.plan.history import History
 from sgonz.plan.ladder import Place
@@ -56,6 +57,7 @@ def snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
         stepped=_stepped(at, rows),
         nodes=at.store.node_records(time.time() - at.sweep.retry.node_hours * 3600),
         used_gpu_hours=_used(at, orders, rows, gpus),
+        begun=_begun(at, orders, rows),
     )
 
 
@@ -113,13 +115,22 @@ def _stepped(at: Coordinator, rows: Sequence[RunRow]) -> frozenset[str]:
     )
 
 
+def _begun(at: Coordinator, orders: Orders, rows: Sequence[RunRow]) -> dict[str, float]:
+    """When the attempts began that run now."""
+    running = [row.run_id for row in rows if row.state is State.RUNNING]
+    if not running or not is_budgeted(at.sweep, orders):
+        return {}
+    return {tried.run_id: tried.started for tried in at.store.attempts(running) if tried.outcome is None}
+
+
 def _used(at: Coordinator, orders: Orders, rows: Sequence[RunRow], gpus: Callable[[RunRow], int]) -> float:
-    """GPU-hours of the sweep's own jobs, asked only where somebody set a limit."""
-    if at.sweep.budget is None and orders.gpu_hours is None:
+    """GPU-hours of the sweep's own jobs up to now, asked only where somebody set a limit."""
+    if not is_budgeted(at.sweep, orders):
         return 0.0
     by_id = {row.run_id: row for row in rows}
     seconds = 0.0
-    for job in at.store.use(at.sweep_id):
+    for job in at.store.use(at.sweep_id, time.time()):
         first = by_id.get(job.run_ids[0]) if job.run_ids else None
-        seconds += job.seconds * max(1, gpus(first) if first else 1)
+        counted = job.gpus if job.gpus is not None else gpus(first) if first else 1
+        seconds += job.seconds * max(1, counted)
     return seconds / 3600

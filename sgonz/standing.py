@@ -22,13 +22,15 @@ ACTED = -1  # never the number of changes: what such a turn found has changed th
 LARGE = 5_000  # runs: reading that many and deciding takes a tenth of a second
 
 
-def due(sweep: Sweep, rows: Sequence[RunRow]) -> float | None:
-    """When the first run that failed may be tried again; None where time changes nothing."""
+def due(sweep: Sweep, rows: Sequence[RunRow], *, look_at: float | None = None) -> float | None:
+    """When the first run that failed may be tried again, or a budget is to be looked at; None where time changes nothing."""
     moments = [
         (row.ended or 0.0) + sweep.retry.delay_seconds * 2 ** (row.failures - 1)
         for row in rows
         if row.state is State.PENDING and row.failures
     ]
+    if look_at is not None and any(row.state.is_live for row in rows):
+        moments.append(look_at)
     return min(moments, default=None)
 
 

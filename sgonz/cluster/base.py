@@ -86,6 +86,9 @@ class Cluster(Protocol):
     def keeps_accounts(self) -> bool:
         """Whether it can be asked what jobs used."""
 
+    def pause(self) -> float:
+        """Seconds until it may be looked at again."""
+
     def used(self, external_ids: Sequence[str]) -> dict[str, JobUsage] | None:
         """What jobs that are over used, as far as that is known; None while it should not be asked.
 
@@ -100,6 +103,9 @@ class Cluster(Protocol):
 
     def cancel(self, jobs: Sequence[JobRow]) -> None:
         """End these jobs and nothing else; one that has ended already is no error."""
+
+    def withdraw(self, jobs: Sequence[JobRow]) -> None:
+        """End those of these jobs that still wait to begin; silence changes nothing."""
 
     def explain(self, job: JobRow) -> str | None:
         """Why a job that was sent has not begun; None where nobody but its worker knows. May raise NoAnswer."""

@@ -125,6 +125,12 @@ class LocalCluster:
             time.sleep(LOOK_SECONDS)
             self._reap()
 
+    def pause(self) -> float:
+        return 0.0
+
+    def withdraw(self, jobs: Sequence[JobRow]) -> None:
+        """None waits to begin."""
+
     def explain(self, job: JobRow) -> str | None:
         """Processes begin at once."""
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -26,7 +27,7 @@ from sgonz.cluster.profile import Profile
 from sgonz.cluster.slurm_ids import Key, elsewhere, external_id, key_in
 from sgonz.cluster.slurm_limits import Limits, limits_without_accounting, read_limits
 from sgonz.cluster.slurm_requests import COMMAND_SECONDS, Requests
-from sgonz.cluster.slurm_usage import USAGE_FORMAT, read_usage
+from sgonz.cluster.slurm_usage import USAGE_FORMAT, WHOLE, read_usage
 from sgonz.cluster.slurm_words import (
     SACCT_FORMAT,
     SQUEUE_FORMAT,
@@ -239,6 +240,9 @@ class SlurmCluster:
     def keeps_accounts(self) -> bool:
         return self._known_limits().accounting
 
+    def pause(self) -> float:
+        return self.requests.pause()
+
     def used(self, external_ids: Sequence[str]) -> dict[str, JobUsage] | None:
         """One sacct for all of them, and not again before the pause is over."""
         keys = {each: key for each in external_ids if (key := key_in(self._name, each)) is not None}
@@ -250,7 +254,8 @@ class SlurmCluster:
         arrays = sorted({array for array, _ in keys.values()})[:MOST_ARRAYS]
         ids = ",".join(map(str, arrays))
         known = read_usage(self.requests.ask("sacct", "-D", "-n", "-P", "-j", ids, "-o", USAGE_FORMAT))
-        return {each: known[key] for each, key in keys.items() if key in known}
+        told = {each: known.get(key) or known.get((key[0], WHOLE)) for each, key in keys.items()}
+        return {each: used for each, used in told.items() if used is not None}
 
     def remarks(self) -> list[str]:
         said, self._remarks = self._remarks, []
@@ -275,6 +280,14 @@ class SlurmCluster:
 
     def cancel(self, jobs: Sequence[JobRow]) -> None:
         """scancel by job id; what has ended already is passed over."""
+        self._scancel(jobs)
+
+    def withdraw(self, jobs: Sequence[JobRow]) -> None:
+        """scancel of what is pending; without an answer it begins, finds that its runs are taken back, and leaves."""
+        with contextlib.suppress(NoAnswer):
+            self._scancel(jobs, "--state=PENDING")
+
+    def _scancel(self, jobs: Sequence[JobRow], *only: str) -> None:
         arrays: dict[int, list[int]] = {}
         for job in jobs:
             if (key := self._key(job)) is not None:
@@ -282,7 +295,7 @@ class SlurmCluster:
         if not arrays:
             return
         ids = [f"{array}_[{fold(indices)}]" for array, indices in arrays.items()]
-        result = self.requests.run(["scancel", "--quiet", *ids])
+        result = self.requests.run(["scancel", "--quiet", *only, *ids])
         if result.returncode and is_silence(result.stderr):
             raise self.requests.silent("scancel", f"had no answer: {result.stderr.strip()}")
 

@@ -12,6 +12,7 @@ from sgonz.cluster.slurm_words import STATES, read_indices
 
 USAGE_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList,AllocTRES,MaxRSS,User"
 GIVEN_UP = ("REQUEUED", "RESIZING")  # what the line of an earlier start says for good
+WHOLE = -1  # the index of what is said of an array as a whole: that it was cancelled before any of it started
 UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -19,17 +20,20 @@ def read_usage(text: str) -> dict[tuple[int, int], JobUsage]:
     """Lines of `sacct -D -n -P -o USAGE_FORMAT`: jobs that are over, by array and index.
 
     A job that Slurm sent back and started again stands there several times (-D): its times add up. One that
-    still has a line of being at work is not in the answer.
+    still has a line of being at work is not in the answer. The line of what was never started may name jobs
+    that were (it is not written anew for each), or no index at all: it counts for what no other line names.
     """
+    lines = [fields for line in text.splitlines() if len(fields := line.split("|")) == 8]
+    own = {key for fields in lines if "[" not in fields[0] for key in _keys(fields[0].partition(".")[0])}
     found: dict[tuple[int, int], JobUsage] = {}
     unfinished: set[tuple[int, int]] = set()
     memory: dict[tuple[int, int], float] = {}
-    for fields in (line.split("|") for line in text.splitlines()):
-        if len(fields) != 8:
-            continue
+    for fields in lines:
         job, state, code, elapsed, node, tres, peak, owner = fields
         name, _, step = job.partition(".")
         for key in _keys(name):
+            if "[" in name and key in own:
+                continue
             if step:  # only steps know their memory
                 memory[key] = max(memory.get(key, 0.0), _megabytes(peak))
                 continue
@@ -53,9 +57,11 @@ def read_usage(text: str) -> dict[tuple[int, int], JobUsage]:
 
 
 def _keys(name: str) -> Iterable[tuple[int, int]]:
-    array, _, indices = name.partition("_")
+    array, underscore, indices = name.partition("_")
     if not array.isdigit():
         return ()
+    if not underscore:
+        return [(int(array), WHOLE)]
     return [(int(array), index) for index in read_indices(indices) or ()]
 
 

@@ -214,7 +214,12 @@ def _settle_last(at: Coordinator) -> None:
     """Wait a little until the last jobs are accounted; a later turn does what is left, also after Ctrl-C."""
     if not at.cluster.keeps_accounts:
         return
-    deadline = time.monotonic() + min(LAST_SECONDS, 10.0 + 120.0 / at.profile.requests_per_minute)
+    patience = min(LAST_SECONDS, 10.0 + 120.0 / at.profile.requests_per_minute)
+    if at.cluster.pause() > patience:  # it may not be asked before that
+        return
+    if _unsettled(at):
+        options.say("waiting for the accounts of the last jobs; Ctrl-C leaves them to a later turn")
+    deadline = time.monotonic() + patience
     with contextlib.suppress(KeyboardInterrupt, NoAnswer):
         while _unsettled(at) and time.monotonic() < deadline:
             time.sleep(LOCAL_SECONDS)

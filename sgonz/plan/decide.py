@@ -21,7 +21,7 @@ from sgonz.plan.actions import (
     Submit,
     ended_by,
 )
-from sgonz.plan.budget import OVER_BUDGET, affordable, budget_of
+from sgonz.plan.budget import OVER_BUDGET, affordable, budget_of, outgrown
 from sgonz.plan.canary import Hold, canaries
 from sgonz.plan.caps import free_jobs, within_gpus
 from sgonz.plan.holds import find_holds, taken_back
@@ -72,10 +72,12 @@ def decide(snapshot: Snapshot) -> Decision:
     finished = not actions and all(row.state.is_final for row in snapshot.runs)
     person = {run_id: hold.reason for run_id, hold in held.items() if hold.for_person and run_id in waiting}
     person |= {run_id: why for run_id, why in refused.items() if why.startswith(OVER_BUDGET)}
+    too_much = outgrown(snapshot, budget)
+    person |= too_much
     metrics = snapshot.metrics
     return Decision(
         actions=tuple(actions), waiting=waiting, teachers=teachers, finished=finished,
-        taken_back=taken_back(snapshot, held), for_person=person, budget=budget,
+        taken_back=taken_back(snapshot, held, too_much), for_person=person, budget=budget, over_budget=frozenset(too_much),
         excluded=excluded(snapshot.nodes, sweep.retry, snapshot.now),
         stuck=not actions and _is_stuck(snapshot, by_id, person, held),
         teachers_by_loss=teachers_by(lambda dataset: "validation_loss"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sgonz.plan.canary import Hold, breaker_holds, canary_holds
 from sgonz.plan.orders import Order, holds
@@ -24,14 +24,17 @@ def find_holds(snapshot: Snapshot) -> dict[str, Hold]:
     return {**canary_holds(snapshot), **breaker_holds(snapshot), **said}
 
 
-def taken_back(snapshot: Snapshot, held: Mapping[str, Hold]) -> dict[str, tuple[str, ...]]:
+def taken_back(
+    snapshot: Snapshot, held: Mapping[str, Hold], over_budget: Collection[str] = ()
+) -> dict[str, tuple[str, ...]]:
     """Submission -> runs that its workers are not to begin."""
-    if not held:
+    if not held and not over_budget:
         return {}
     by_tag: dict[str, list[str]] = defaultdict(list)
     for row in snapshot.runs:
         hold = held.get(row.run_id)
-        if row.state is SUBMITTED and row.tag is not None and hold is not None and hold.taken_back:
+        back = (hold is not None and hold.taken_back) or row.run_id in over_budget
+        if back and row.state is SUBMITTED and row.tag is not None:
             by_tag[row.tag].append(row.run_id)
     return {tag: tuple(run_ids) for tag, run_ids in by_tag.items()}
 

@@ -36,6 +36,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     stepped: frozenset[str] = frozenset()  # running runs that have made a step
     nodes: Sequence[NodeRecord] = ()  # what happened on each, where one did badly lately
     used_gpu_hours: float = 0.0  # by the sweep's jobs so far; asked only where there is a budget
+    begun: Mapping[
+        str, float
+    ] = {}  # running run -> when its attempt started; asked only where there is a budget
 
 
 class Budget(Struct, frozen=True, kw_only=True):
@@ -43,7 +46,8 @@ class Budget(Struct, frozen=True, kw_only=True):
 
     gpu_hours: float  # that may be used
     used: float
-    promised: float  # predicted for runs that were sent and have not ended
+    promised: float  # predicted for what is left of runs that were sent and have not ended
+    running: float = 0.0  # of that, for runs that have begun
     wanted: float  # predicted for runs that are planned and not sent
 
     @property
@@ -63,5 +67,6 @@ class Decision(Struct, frozen=True, kw_only=True):
     taken_back: Mapping[str, tuple[str, ...]] = {}  # submission -> runs that its workers are not to begin
     for_person: Mapping[str, str] = {}  # of those that wait: held until somebody says something
     budget: Budget | None = None
+    over_budget: frozenset[str] = frozenset()  # runs that were sent, have not begun, and do not fit any more
     excluded: Mapping[str, str] = {}  # node that jobs are not to go to -> why
     stuck: bool = False  # nothing is out, nothing will happen by itself, and nobody has asked for a pause

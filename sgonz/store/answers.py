@@ -116,10 +116,10 @@ class Answers(Connected):
 
     # jobs and event files
 
-    def use(self, sweep_id: int) -> list[JobUse]:
-        """How long the jobs of a sweep have worked."""
+    def use(self, sweep_id: int, now: float) -> list[JobUse]:
+        """How long the jobs of a sweep have worked by now."""
         with self.reading() as at:
-            return usage.use_of(at, sweep_id)
+            return usage.use_of(at, sweep_id, now)
 
     def next_sequence(self) -> int:
         with self.reading() as at:
@@ -140,10 +140,10 @@ class Answers(Connected):
         with self.reading() as at:
             return jobs.live_jobs(at)
 
-    def unaccounted(self) -> list[EndedJobRow]:
-        """Jobs that are over, with all of their submission, and not accounted yet."""
+    def unaccounted(self, *, early: bool = False) -> list[EndedJobRow]:
+        """Jobs that are over, with all of their submission where it is not `early`, and not accounted yet."""
         with self.reading() as at:
-            return usage.unaccounted(at)
+            return usage.unaccounted(at, early=early)
 
     def offsets(self) -> dict[str, int]:
         """How many bytes of every event file have been applied."""

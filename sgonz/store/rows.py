@@ -132,10 +132,11 @@ class GenerationRow(Row, frozen=True, kw_only=True):
 
 
 class JobUse(Row, frozen=True, kw_only=True):
-    """How long one job has worked."""
+    """How long one job has worked, by its own events and by the cluster's count, whichever is more."""
 
     run_ids: tuple[str, ...]
     seconds: float
+    gpus: int | None = None  # as the cluster counted them, once it did
 
 
 class StandingRow(Row, frozen=True, kw_only=True):

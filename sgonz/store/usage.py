@@ -27,13 +27,17 @@ COLUMNS = (
 )
 
 
-def use_of(at: Transaction, sweep_id: int) -> list[JobUse]:
-    """How long every job of a sweep has worked, up to its worker's last word."""
+def use_of(at: Transaction, sweep_id: int, now: float) -> list[JobUse]:
+    """How long every job of a sweep has had its place: until now, until its worker's last word, or as accounted."""
     same_job = (attempts.c.workspace_id == jobs.c.workspace_id) & (attempts.c.tag == jobs.c.tag)
     last_seen = func.coalesce(func.max(attempts.c.seen), jobs.c.started)
     left = func.coalesce(jobs.c.left, last_seen)
     found = (
-        select(jobs.c.run_ids, jobs.c.started, case((left > last_seen, left), else_=last_seen).label("last"))
+        select(
+            jobs.c.run_ids, jobs.c.started, jobs.c.elapsed, jobs.c.gpus,
+            case((jobs.c.ended.is_(None) & jobs.c.left.is_(None), now), (left > last_seen, left), else_=last_seen)
+            .label("last"),
+        )
         .join_from(
             jobs,
             submissions,
@@ -41,17 +45,25 @@ def use_of(at: Transaction, sweep_id: int) -> list[JobUse]:
         )
         .join(attempts, same_job & (attempts.c.element == jobs.c.element), isouter=True)
         .where(jobs.c.workspace_id == at.workspace, submissions.c.sweep_id == sweep_id)
-        .where(jobs.c.started.is_not(None))
-        .group_by(jobs.c.tag, jobs.c.element, jobs.c.run_ids, jobs.c.started, jobs.c.left)
-    )
+        .where(jobs.c.started.is_not(None) | jobs.c.elapsed.is_not(None))
+        .group_by(jobs.c.tag, jobs.c.element, jobs.c.run_ids, jobs.c.started, jobs.c.left, jobs.c.ended,
+                  jobs.c.elapsed, jobs.c.gpus)
+    )  # fmt: skip
     return [
-        JobUse(run_ids=_run_ids.decode(row.run_ids), seconds=max(0.0, row.last - row.started))
+        JobUse(
+            run_ids=_run_ids.decode(row.run_ids),
+            seconds=max(row.elapsed or 0.0, row.last - row.started if row.started is not None else 0.0),
+            gpus=row.gpus,
+        )
         for row in at.connection.execute(found)
     ]
 
 
-def unaccounted(at: Transaction) -> list[EndedJobRow]:
-    """Jobs that are over and not accounted yet, of submissions whose jobs are all over: one request asks for many."""
+def unaccounted(at: Transaction, *, early: bool = False) -> list[EndedJobRow]:
+    """Jobs that are over and not accounted yet, of submissions whose jobs are all over: one request asks for many.
+
+    With `early` also those whose neighbours still run, where hours count as soon as they are used.
+    """
     waiting = select(jobs.c.tag).where(jobs.c.workspace_id == at.workspace, jobs.c.accounted.is_(None))
     live = waiting.where(jobs.c.ended.is_(None)).distinct()
     found = (
@@ -65,10 +77,11 @@ def unaccounted(at: Transaction) -> list[EndedJobRow]:
             jobs.c.host,
         )
         .where(jobs.c.workspace_id == at.workspace, jobs.c.accounted.is_(None), jobs.c.ended.is_not(None))
-        .where(jobs.c.external_id.is_not(None), jobs.c.tag.not_in(live))
+        .where(jobs.c.external_id.is_not(None))
         .order_by(jobs.c.tag, jobs.c.element)
     )
-    return [EndedJobRow(**row._asdict()) for row in at.connection.execute(found)]
+    wanted = found if early else found.where(jobs.c.tag.not_in(live))
+    return [EndedJobRow(**row._asdict()) for row in at.connection.execute(wanted)]
 
 
 def account_jobs(at: Transaction, usages: Sequence[UsageRow], time: float) -> None:

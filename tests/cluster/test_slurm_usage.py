@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgonz.cluster.slurm_usage import read_usage
+from sgonz.cluster.slurm_usage import WHOLE, read_usage
 
 SAID = """\
 7_0|COMPLETED|0:0|100|n1|billing=1,cpu=1,gres/gpu=2,gres/gpu:a100=2,node=1||me
@@ -16,13 +16,23 @@ SAID = """\
 7_[4-6%2]|CANCELLED by 0|0:0|0|None assigned|||me
 8_0|COMPLETED|0:0|3|n1|cpu=1,node=1|0|me
 nonsense
-9|COMPLETED|0:0|3|n1|||me
+7_[0-3]|PENDING|0:0|0|None assigned|||me
+9|CANCELLED by 0|0:0|0|None assigned|||me
 """
 
 
 def test_every_start_of_a_job_counts_and_steps_tell_its_memory() -> None:
     found = read_usage(SAID)
-    assert set(found) == {(7, 0), (7, 1), (7, 3), (7, 4), (7, 5), (7, 6), (8, 0)}  # not what is still at work
+    assert set(found) == {
+        (7, 0),
+        (7, 1),
+        (7, 3),
+        (7, 4),
+        (7, 5),
+        (7, 6),
+        (8, 0),
+        (9, WHOLE),
+    }  # not what is at work
     first, again = found[7, 0], found[7, 1]
     assert (first.elapsed, first.gpus, first.peak_memory_mb, first.owner) == (100.0, 2, 3.0, "me")
     assert first.gres == "gpu=2,gpu:a100=2"

@@ -207,6 +207,30 @@ def test_gpus_of_a_job_count_in_the_budget():
     assert len(live(memory)) == 1
 
 
+def test_what_was_sent_and_does_not_fit_any_more_is_taken_back_before_it_begins():
+    memory = Memory(small_sweep("budget = {gpu_hours = 0.02}\n"), small_sources())  # 72 s; a run takes 10
+    memory.turn()
+    for number, row in enumerate(live(memory)):
+        memory.change(row.run_id, tag="t", element=number)
+    one, other, *waiting = live(memory)
+    for row in (one, other):
+        memory.change(row.run_id, state=State.RUNNING)
+    memory.known["seconds"] = lambda row: 30.0  # three times as long as was thought
+    memory.known["begun"] = {one.run_id: memory.now - 20.0, other.run_id: memory.now - 50.0}
+    memory.known["used_gpu_hours"] = (
+        20 / 3600
+    )  # 10 s are left of one, and nothing of the other: room for one more
+    decision = memory.decide()
+    assert decision.over_budget == {row.run_id for row in waiting[1:]}
+    assert decision.taken_back == {"t": tuple(row.run_id for row in waiting[1:])}
+    assert decision.for_person[waiting[1].run_id].startswith("budget: 0.00556 of 0.02 GPU-hours are used")
+    memory.known["used_gpu_hours"] = 72 / 3600
+    memory.known["seconds"] = lambda row: 0.0  # whatever is predicted
+    assert memory.decide().over_budget == {row.run_id for row in waiting}
+    memory.orders = replace(memory.orders, gpu_hours=1.0)
+    assert not memory.decide().taken_back
+
+
 def test_without_a_budget_nothing_is_said(memory: Memory):
     assert memory.decide().budget is None
     assert warning(None) is None

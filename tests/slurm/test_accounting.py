@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from slurm_sweeps import DevCluster, Start, Sweeping
 
+from sgonz import steering
 from sgonz.cluster.profile import Resource
+from sgonz.plan.runs import State
 from sgonz.rebuild import rebuild
 
 
@@ -84,3 +88,36 @@ def test_jobs_of_this_machine_are_reckoned_from_their_events(start: Start) -> No
     assert job["minutes"] > 0
     (row,) = answered(sweep, "gpu_hours")
     assert row["hours_by_events"] == row["hours"] == pytest.approx(job["minutes"] / 60)
+
+
+def test_a_budget_is_exceeded_by_no_more_than_what_was_running(start: Start, dev: DevCluster) -> None:
+    """Runs that take longer than was thought, two at a time: those in the queue are taken out of it."""
+    whole = Resource(gres="gpu:a100:4", max_minutes=10)
+    sweep = start(12, resource=whole, setup=("sleep 3",))
+    steering.change(
+        sweep.at, {"gpu_hours": 12 * 4 / 3600}
+    )  # 12 s of the whole node; 1.5 s are predicted for a run
+
+    def used_up() -> bool:
+        budget = sweep.turns[-1].answer["budget"]
+        return bool(budget["used"] >= budget["gpu_hours"])
+
+    sweep.until(used_up)
+    seen = time.time()
+    sweep.until(lambda: sweep.turns[-1].decision.stuck and settled(sweep))
+    pending = [row for row in sweep.rows if row.state is State.PENDING]
+    assert pending
+    assert not any(row.attempts or row.interruptions for row in pending)  # taken back is no fault of theirs
+    ids = [str(row["external_id"]) for row in answered(sweep, "SELECT external_id FROM jobs")]
+    said = subprocess.run(
+        ["sacct", "-X", "-D", "-n", "-P", "-j", ",".join(ids), "-o", "ElapsedRaw,Start,State"],
+        env={**dev.environment, "SLURM_TIME_FORMAT": "%s"}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    begun = [line.split("|") for line in said.splitlines() if line.split("|")[1].isdigit()]
+    spent = [int(elapsed) for elapsed, started, _ in begun if int(elapsed)]
+    assert max(int(started) for elapsed, started, _ in begun if int(elapsed)) <= seen
+    assert sweep.turns[-1].answer["budget"]["used"] == pytest.approx(sum(spent) * 4 / 3600, rel=0.01)
+
+    steering.change(sweep.at, {"gpu_hours": 100.0})
+    sweep.finish()
+    sweep.assert_nothing_lost_or_done_twice(12)
