@@ -146,7 +146,10 @@ def tell_workers(at: Coordinator, decision: Decision) -> None:
     }
     # A job that waits would only start to find nothing to do, which costs GPU time where none is left.
     empty = [job for job in live if not job.started and decision.over_budget.issuperset(job.run_ids)]
-    at.cluster.withdraw([job for job in empty if job.tag in told])
+    withdrawn = [job for job in empty if job.tag in told]
+    for job in withdrawn:
+        recall.note_withdrawn(at.workdir.job(job.tag), job.element)
+    at.cluster.withdraw(withdrawn)
 
 
 def _act(at: Coordinator, decision: Decision, problems: list[str]) -> int:

@@ -11,6 +11,9 @@ from sgonz.bare import TAKEN_BACK
 from sgonz.rundir import write_atomic
 
 
+WITHDRAWN = "{}.withdrawn"
+
+
 def take_back(job_folder: Path, run_ids: Collection[str]) -> bool:
     """Have the workers of a submission leave these runs alone, and no others; False where that stands there already."""
     path = job_folder / TAKEN_BACK
@@ -21,6 +24,15 @@ def take_back(job_folder: Path, run_ids: Collection[str]) -> bool:
     else:
         path.unlink(missing_ok=True)
     return True
+
+
+def note_withdrawn(job_folder: Path, element: int) -> None:
+    """Write down that a job is about to be taken out of the queue by us: nobody else has cancelled it."""
+    (job_folder / WITHDRAWN.format(element)).touch()
+
+
+def was_withdrawn(job_folder: Path, element: int) -> bool:
+    return (job_folder / WITHDRAWN.format(element)).exists()
 
 
 def read(job_folder: Path) -> frozenset[str]:

@@ -32,7 +32,7 @@ def read_usage(text: str) -> dict[tuple[int, int], JobUsage]:
         job, state, code, elapsed, node, tres, peak, owner = fields
         name, _, step = job.partition(".")
         for key in _keys(name):
-            if "[" in name and key in own:
+            if ("[" in name and key in own) or (key[1] == WHOLE and elapsed != "0"):
                 continue
             if step:  # only steps know their memory
                 memory[key] = max(memory.get(key, 0.0), _megabytes(peak))
