@@ -10,7 +10,6 @@ import msgspec
 from sgonz.bare import TAKEN_BACK
 from sgonz.rundir import write_atomic
 
-
 WITHDRAWN = "{}.withdrawn"
 
 
