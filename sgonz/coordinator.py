@@ -24,7 +24,7 @@ from sgonz.plan.expand import Sources, distill_runs, evaluate_run, logits_run
 from sgonz.plan.happenings import happenings
 from sgonz.plan.runs import State
 from sgonz.plan.spec import Sweep
-from sgonz.plan.state import RunRow
+from sgonz.plan.state import JobRow, RunRow
 from sgonz.rundir import Workdir
 from sgonz.seeing import free_jobs, snapshot
 from sgonz.sending import send
@@ -139,17 +139,23 @@ def look(at: Coordinator) -> tuple[Sequence[RunRow], Decision]:
 def tell_workers(at: Coordinator, decision: Decision) -> None:
     """Tell the workers of jobs that are out which runs they are not to begin."""
     live = [job for job in at.store.live_jobs() if job.sweep_id == at.sweep_id]
-    told = {
-        tag
-        for tag in {job.tag for job in live}
-        if recall.take_back(at.workdir.job(tag), decision.taken_back.get(tag, ()))
-    }
-    # A job that waits would only start to find nothing to do, which costs GPU time where none is left.
-    empty = [job for job in live if not job.started and decision.over_budget.issuperset(job.run_ids)]
-    withdrawn = [job for job in empty if job.tag in told]
-    for job in withdrawn:
+    for tag in {job.tag for job in live}:
+        recall.take_back(at.workdir.job(tag), decision.taken_back.get(tag, ()))
+    if decision.over_budget:
+        _withdraw(at, decision, [job for job in live if not job.started])
+
+
+def _withdraw(at: Coordinator, decision: Decision, waiting: Sequence[JobRow]) -> None:
+    """Take submissions out of the queue that would only start to find nothing to do, where no GPU time is left."""
+    needed = {job.tag for job in waiting if not decision.over_budget.issuperset(job.run_ids)}
+    empty = [
+        job
+        for job in waiting
+        if job.tag not in needed and not recall.was_withdrawn(at.workdir.job(job.tag), job.element)
+    ]
+    for job in empty:
         recall.note_withdrawn(at.workdir.job(job.tag), job.element)
-    at.cluster.withdraw(withdrawn)
+    at.cluster.withdraw(empty)
 
 
 def _act(at: Coordinator, decision: Decision, problems: list[str]) -> int:

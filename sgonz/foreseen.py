@@ -6,16 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sgonz.architectures import architecture_of
+from sgonz.choosing import choices, first_memory_gb, resolved
 from sgonz.cluster.profile import Profile
-from sgonz.errors import SpecError
+from sgonz.plan.choice import Choice
 from sgonz.plan.estimate import first_guess, predictor
 from sgonz.plan.expand import distill_runs, logits_run
 from sgonz.plan.history import History
 from sgonz.plan.packing import pack
 from sgonz.plan.prediction import Measured, epoch_seconds, recall
 from sgonz.plan.runs import Kind, RunSpec
-from sgonz.plan.sizing import shape_of, training_bytes
 from sgonz.plan.state import RunRow
 from sgonz.planned import Planned
 from sgonz.workloads import workloads_of
@@ -27,12 +26,9 @@ A100_MACS_PER_SECOND = 4e13  # what fine-tuning in bf16 sustains on one A100: ab
 
 def foreseen(planned: Planned, profile: Profile | None, history: History) -> dict[str, Any]:
     """`profile`: of the cluster that was named; without one, hours are those of an A100 and no jobs are made."""
-    macs = profile.macs_per_second if profile else A100_MACS_PER_SECOND
     specs = [*planned.runs, *later(planned)]
     rows, measured = [_as_row(run) for run in specs], epoch_seconds(history, specs)
-    guess = predictor(
-        rows, first_guess(workloads_of(planned.sweep, planned.resolution.sources), macs), measured
-    )
+    guess = _guess(planned, profile, rows, measured)
     by_kind: dict[str, float] = defaultdict(float)
     for row in rows:
         by_kind[row.kind] += guess(row) / 3600
@@ -42,8 +38,34 @@ def foreseen(planned: Planned, profile: Profile | None, history: History) -> dic
         "memory": _memory(specs, history),
     }
     if profile is not None:
-        answer["jobs"] = _jobs(rows, guess, profile)
+        chosen = chosen_classes(planned, profile, history)
+        answer["jobs"] = _jobs(rows, guess, resolved(profile, chosen))
+        answer["classes"] = [
+            {"model": model, "class": each.name, "why": each.why} for model, each in chosen.items()
+        ]
     return answer
+
+
+def chosen_classes(planned: Planned, profile: Profile, history: History) -> dict[str, Choice]:
+    """Which of several resource classes each model's runs start in, students included."""
+    if not profile.chooses:
+        return {}
+    specs = [*planned.runs, *later(planned)]
+    rows = [_as_row(run) for run in specs]
+    guess = _guess(planned, profile, rows, epoch_seconds(history, specs))
+    return choices(profile, specs, recall(history), lambda spec: guess(_as_row(spec)))
+
+
+def _guess(
+    planned: Planned,
+    profile: Profile | None,
+    rows: Sequence[RunRow],
+    measured: Callable[[RunRow], float | None],
+) -> Callable[[RunRow], float]:
+    macs = profile.macs_per_second if profile else A100_MACS_PER_SECOND
+    return predictor(
+        rows, first_guess(workloads_of(planned.sweep, planned.resolution.sources), macs), measured
+    )
 
 
 def _sources(
@@ -91,7 +113,7 @@ def _of_model(spec: RunSpec, known: Measured | None) -> dict[str, Any]:
     if known is not None and known.peak_memory_mb is not None:
         peak, by = known.peak_memory_mb / 1024, f"measured on {_runs(known.runs)}, {known.device}"
     else:
-        peak = _first_memory(spec)
+        peak = first_memory_gb(spec)
         by = FIRST if peak is not None else "its configuration is not there yet"
     return {
         "model": spec.model.name, "batch_size": batch_size, "length": length,
@@ -99,17 +121,6 @@ def _of_model(spec: RunSpec, known: Measured | None) -> dict[str, Any]:
         "seconds_per_step": known.seconds_per_step if known else None,
         "memory_gb": None if peak is None else round(peak, 2), "estimated_by": by,
     }  # fmt: skip
-
-
-def _first_memory(spec: RunSpec) -> float | None:
-    fields = architecture_of(spec.model)
-    try:
-        shape = shape_of(fields["model_type"], fields) if fields else None
-    except SpecError:
-        return None
-    return (
-        training_bytes(shape, spec.settings.batch_size, spec.settings.max_length) / 2**30 if shape else None
-    )
 
 
 def later(planned: Planned) -> list[RunSpec]:

@@ -91,8 +91,8 @@ def _ended(at: Coordinator, job: JobRow, report: JobReport, *, said: bool) -> En
 
 
 def _withdrawn(at: Coordinator, job: JobRow) -> bool:
-    """Whether a cancelled job is one that we took back before it began."""
-    return not job.started and recall.was_withdrawn(at.workdir.job(job.tag), job.element)
+    """Whether a cancelled job is one that we took out of the queue; it may have begun in that very moment."""
+    return recall.was_withdrawn(at.workdir.job(job.tag), job.element)
 
 
 def _poll(at: Coordinator, live: Sequence[JobRow]) -> list[tuple[JobRow, JobReport]]:

@@ -10,14 +10,19 @@ from typing import Any
 
 import msgspec
 
-from sgonz import codebase
+from sgonz import codebase, costs
+from sgonz.choosing import choices, resolved
 from sgonz.cluster.base import Cluster
 from sgonz.cluster.profile import Profile, lasting_name, load_profile
 from sgonz.coordinator import Coordinator
 from sgonz.errors import SpecError, UserError
-from sgonz.plan.estimate import Workload
+from sgonz.foreseen import chosen_classes
+from sgonz.plan.estimate import Workload, first_guess, predictor
 from sgonz.plan.expand import Sources
+from sgonz.plan.prediction import recall
+from sgonz.plan.runs import Kind
 from sgonz.plan.spec import decode
+from sgonz.plan.state import RunRow
 from sgonz.planned import Planned
 from sgonz.provenance import provenance
 from sgonz.rundir import Workdir
@@ -49,6 +54,7 @@ def begin(
     store: Store, planned: Planned, profile: Profile, workdir: Workdir, code: str | None
 ) -> Coordinator:
     """Write the sweep into an open store."""
+    profile = resolved(profile, chosen_classes(planned, profile, costs.read(workdir)))
     loads = workloads_of(planned.sweep, planned.resolution.sources)
     stored = Stored(
         sweep=planned.table, sources=planned.resolution.sources,
@@ -69,13 +75,39 @@ def reopen(workdir: Workdir, name: str | None, *, cluster: str | None = None) ->
     store = open_existing(workdir, cluster)
     chosen = named(store, name, workdir)
     stored = msgspec.json.decode(chosen.spec_json, type=Stored)
-    profile = load_profile(cluster or chosen.cluster)
+    workloads = _keyed(stored.workloads)
+    profile = _with_classes(load_profile(cluster or chosen.cluster), workdir, store, chosen.id, workloads)
     code = chosen.provenance.get("code")
     return Coordinator(
         workdir=workdir, store=store, cluster=cluster_of(profile, workdir), profile=profile, sweep_id=chosen.id,
-        sweep=decode(stored.sweep, chosen.name), sources=stored.sources, workloads=_keyed(stored.workloads),
+        sweep=decode(stored.sweep, chosen.name), sources=stored.sources, workloads=workloads,
         code=code if isinstance(code, str) else None,
     )  # fmt: skip
+
+
+def _with_classes(
+    profile: Profile,
+    workdir: Workdir,
+    store: Store,
+    sweep_id: int,
+    workloads: Mapping[tuple[str, str], Workload],
+) -> Profile:
+    """The profile with one class for every model, by the sweep's longest and largest runs."""
+    if not profile.chooses:
+        return profile
+    rows = store.snapshot(sweep_id)
+    seconds = predictor(rows, first_guess(workloads, profile.macs_per_second))
+    longest: dict[tuple[str, str, int | None], RunRow] = {}
+    for row in rows:
+        if row.kind in (Kind.FINETUNE, Kind.DISTILL):
+            key = (row.model, row.dataset, row.batch_size)
+            longest[key] = max(row, longest.get(key, row), key=lambda each: each.epochs or 0)
+    by_id = {row.run_id: row for row in longest.values()}
+    specs = store.specs(by_id)
+    return resolved(
+        profile,
+        choices(profile, specs, recall(costs.read(workdir)), lambda spec: seconds(by_id[spec.run_id])),
+    )
 
 
 def named(store: Store, name: str | None, workdir: Workdir) -> SweepRow:

@@ -13,16 +13,15 @@ from sgonz.rundir import write_atomic
 WITHDRAWN = "{}.withdrawn"
 
 
-def take_back(job_folder: Path, run_ids: Collection[str]) -> bool:
-    """Have the workers of a submission leave these runs alone, and no others; False where that stands there already."""
+def take_back(job_folder: Path, run_ids: Collection[str]) -> None:
+    """Have the workers of a submission leave these runs alone, and no others; nothing where that stands there already."""
     path = job_folder / TAKEN_BACK
     if set(run_ids) == read(job_folder):
-        return False
+        return
     if run_ids:
         write_atomic(path, msgspec.json.encode(sorted(run_ids)))
     else:
         path.unlink(missing_ok=True)
-    return True
 
 
 def note_withdrawn(job_folder: Path, element: int) -> None:

@@ -105,7 +105,7 @@ class Cluster(Protocol):
         """End these jobs and nothing else; one that has ended already is no error."""
 
     def withdraw(self, jobs: Sequence[JobRow]) -> None:
-        """End those of these jobs that still wait to begin; silence changes nothing."""
+        """Take these jobs, all that wait of their submissions, out of the queue; silence changes nothing."""
 
     def explain(self, job: JobRow) -> str | None:
         """Why a job that was sent has not begun; None where nobody but its worker knows. May raise NoAnswer."""

@@ -30,6 +30,9 @@ class Resource(Table, frozen=True, kw_only=True):
     qos: str | None = None
     constraint: str | None = None
     gres: str | None = None  # gpu:a100:1
+    gpu_memory_gb: Positive | None = (
+        None  # of one of its GPUs; decides between the classes that `assign` names
+    )
     nodes: Count = 1
     cpus: Count = 1
     memory_gb: Positive | None = None
@@ -106,14 +109,23 @@ class Profile(Table, frozen=True, kw_only=True):
     partitions: dict[str, PartitionTable] = msgspec.field(default_factory=dict)
     advance: AdvanceTable = AdvanceTable()
     notify: NotifyTable = NotifyTable()
-    assign: dict[str, str] = msgspec.field(
-        default_factory=dict
-    )  # model -> resource; `default` for the others
+    # model -> resource, or several of which the first is taken whose limits its runs keep; `default` for the others
+    assign: dict[str, str | list[str]] = msgspec.field(default_factory=dict)
 
     def resource_for(self, model: str) -> tuple[str, Resource]:
         """Name and values of the resource class that a model's runs start in."""
-        name = self.assign.get(model) or self.assign.get("default") or next(iter(self.resources), "default")
+        name = self.alternatives(model)[0]
         return name, self.resources.get(name, Resource())
+
+    def alternatives(self, model: str) -> list[str]:
+        """The resource classes that a model's runs may start in, the preferred one first."""
+        named = self.assign.get(model) or self.assign.get("default") or next(iter(self.resources), "default")
+        return [named] if isinstance(named, str) else named
+
+    @property
+    def chooses(self) -> bool:
+        """Whether some model may start in one of several classes."""
+        return any(not isinstance(named, str) and len(named) > 1 for named in self.assign.values())
 
     def runs_at_once(self, resource: str | None) -> int:
         """How many runs a job of this class does at the same time; a run of many processes has it to itself."""
@@ -203,7 +215,12 @@ def _check(profile: Profile, table: Mapping[str, Any], source: str) -> None:
             f'{source}: slots is for scheduler = "local"', hint="Slurm decides how many jobs run."
         )
     names = list(profile.resources)
-    for model, resource in profile.assign.items():
+    named = [
+        (model, resource)
+        for model, several in profile.assign.items()
+        for resource in ([several] if isinstance(several, str) else several)
+    ]
+    for model, resource in named:
         if resource not in names:
             near = difflib.get_close_matches(resource, names, n=1)
             guess = f"; did you mean {near[0]}?" if near else ""

@@ -280,14 +280,6 @@ class SlurmCluster:
 
     def cancel(self, jobs: Sequence[JobRow]) -> None:
         """scancel by job id; what has ended already is passed over."""
-        self._scancel(jobs)
-
-    def withdraw(self, jobs: Sequence[JobRow]) -> None:
-        """scancel of what is pending; without an answer it begins, finds that its runs are taken back, and leaves."""
-        with contextlib.suppress(NoAnswer):
-            self._scancel(jobs, "--state=PENDING")
-
-    def _scancel(self, jobs: Sequence[JobRow], *only: str) -> None:
         arrays: dict[int, list[int]] = {}
         for job in jobs:
             if (key := self._key(job)) is not None:
@@ -295,9 +287,19 @@ class SlurmCluster:
         if not arrays:
             return
         ids = [f"{array}_[{fold(indices)}]" for array, indices in arrays.items()]
-        result = self.requests.run(["scancel", "--quiet", *only, *ids])
+        result = self.requests.run(["scancel", "--quiet", *ids])
         if result.returncode and is_silence(result.stderr):
             raise self.requests.silent("scancel", f"had no answer: {result.stderr.strip()}")
+
+    def withdraw(self, jobs: Sequence[JobRow]) -> None:
+        """What is pending of their arrays, as one: a part of it would be forgotten without an end.
+
+        Without an answer a job begins, finds that its runs are taken back, and leaves.
+        """
+        arrays = sorted({key[0] for job in jobs if (key := _key(job)) is not None})
+        if arrays:
+            with contextlib.suppress(NoAnswer):
+                self.requests.run(["scancel", "--quiet", "--state=PENDING", *map(str, arrays)])
 
     def explain(self, job: JobRow) -> str | None:
         """Slurm's own reason for a job in its queue, with its estimate; asked for when a person asks."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from sgonz import answers, detached, lock, options, steering
+from sgonz import answers, costs, detached, lock, options, steering
 from sgonz.checks import check_datasets
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.profile import Profile, load_profile
@@ -19,6 +19,7 @@ from sgonz.commands.looking import print_status
 from sgonz.control import add_grid, stop_local_jobs
 from sgonz.coordinator import Coordinator, Turn, closing, turn
 from sgonz.errors import StoreSilent
+from sgonz.foreseen import chosen_classes
 from sgonz.observing import observe
 from sgonz.opening import DEFAULT_CLUSTER, reopen, start
 from sgonz.plan.runs import State
@@ -77,6 +78,8 @@ def rehearse(name: str, workdir: str | None, cluster: str | None, changes: Seque
     folder = workdir_of(workdir, profile.workdir)
     planned = _with_sample(planned, name, changes, folder)
     require_sources(planned)
+    for model, choice in chosen_classes(planned, profile, costs.read(folder)).items():
+        options.say(f"{model}: {choice.name} ({choice.why})")
     found = think(planned, profile, folder)
     for each in found:
         click.echo(f"$ {each.command}")

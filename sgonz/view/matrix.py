@@ -56,6 +56,7 @@ def _foreseen(plan: Mapping[str, Any]) -> list[str]:
     later = [f"{kind} {hours(by_kind[kind])}" for kind in (Kind.LOGITS, Kind.DISTILL) if by_kind.get(kind)]
     lines = [f"then: {', '.join(later)}, early stopping counted as half"] if later else []
     jobs = plan.get("jobs")
+    lines += [f"{each['model']}: {each['class']} ({each['why']})" for each in plan.get("classes", ())]
     if jobs:
         least, most = jobs["runs_per_job"]
         each = f"{least} to {most} runs" if least != most else number_of(least, "run")

@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from sgonz.cluster.profile import PartitionTable, Profile, Resource, lasting_name, load_profile, profile_names
+from sgonz.cluster.profile import (
+    AdvanceTable,
+    NotifyTable,
+    PartitionTable,
+    Profile,
+    Resource,
+    lasting_name,
+    load_profile,
+    profile_names,
+)
 from sgonz.errors import SpecError
 
 
@@ -151,3 +162,21 @@ def test_partitions_that_are_too_short_for_a_class_are_not_asked_for() -> None:
     assert profile.within_limits(long).partition == ["gpu"]
     quick = Resource(partition=["short", "gpu"], max_minutes=60)
     assert profile.within_limits(quick).partition == ["short", "gpu"]
+
+
+def test_the_template_explains_every_key() -> None:
+    """Each stands in it, in use or commented out."""
+    text = (Path(__file__).parents[2] / "cluster_configs/template.toml").read_text()
+    tables = (Profile, Resource, PartitionTable, AdvanceTable, NotifyTable)
+    keys = {key for table in tables for key in table.__struct_fields__} - {"name", "path", "slots"}
+    written = set(re.findall(r"^(?:# )?\[?(\w+)", text, re.MULTILINE))
+    assert keys - written == set()
+    assert load_profile("template").alternatives("beto-cased") == ["t4", "a100"]
+
+
+def test_a_job_that_was_measured_is_short_enough_for_a_short_partition() -> None:
+    profile = load_profile("template")
+    asked = profile.resources["t4"]
+    assert profile.within_limits(asked).partition == ["gpu"]
+    measured = msgspec.structs.replace(asked, max_minutes=90)
+    assert profile.within_limits(measured).partition == ["short", "gpu"]
