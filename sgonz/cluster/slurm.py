@@ -296,7 +296,7 @@ class SlurmCluster:
 
         Without an answer a job begins, finds that its runs are taken back, and leaves.
         """
-        arrays = sorted({key[0] for job in jobs if (key := _key(job)) is not None})
+        arrays = sorted({key[0] for job in jobs if (key := self._key(job)) is not None})
         if arrays:
             with contextlib.suppress(NoAnswer):
                 self.requests.run(["scancel", "--quiet", "--state=PENDING", *map(str, arrays)])
