@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from sgonz.plan.runs import Kind, Outcome, State
 
-SCHEMA = "0007"  # revisions are numbered, so that newer and older can be told apart without Alembic
+SCHEMA = "0008"  # revisions are numbered, so that newer and older can be told apart without Alembic
 
 metadata = MetaData(
     naming_convention={

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_examples import a_run, a_study, a_sweep, completed, send, started
+from store_examples import TINY, a_run, a_study, a_sweep, completed, send, started
 
 from sgonz.errors import StoreError
 from sgonz.plan.runs import Settings
+from sgonz.plan.selection import collapsed_runs
 from sgonz.resources import shipped
 from sgonz.store.query import named_queries
 from sgonz.store.store import Store
@@ -47,6 +48,24 @@ def test_collapsed_run_is_best_only_where_no_other_is(store: Store) -> None:
     assert [row["run_id"] for row in answer(store, "best_runs")] == ["flat"]
     store.apply("f", [*started("sound"), completed("sound")], 20, tag="t", element=0)
     assert [row["run_id"] for row in answer(store, "best_runs")] == ["sound"]
+
+
+def test_run_far_below_its_like_is_best_only_where_no_other_is(store: Store) -> None:
+    """As selection has it, whatever its loss says."""
+    ids = ["low", "high", "alone"]
+    other = a_run("alone", settings=Settings(epochs=7), model=TINY)
+    sweep = a_sweep(store, [a_run("low"), a_run("high", settings=Settings(epochs=9)), other])
+    send(store, sweep, "t", ids)
+    said = [
+        completed("low", validation_loss=0.1, validation={"f1": 65.3}),
+        completed("high", validation_loss=0.9, validation={"f1": 80.3}),
+        completed("alone", validation_loss=0.9, validation={"f1": 20.0}),
+    ]
+    lines = [line for run_id, end in zip(ids, said, strict=True) for line in (*started(run_id), end)]
+    store.apply("f", lines, 10, tag="t", element=0)
+    metrics = {"pos": "f1"}
+    assert "low" in collapsed_runs(store.snapshot(), metrics)
+    assert sorted(row["run_id"] for row in answer(store, "best_runs")) == ["alone", "high"]
 
 
 def test_teachers_count_their_students(studied: Store) -> None:
