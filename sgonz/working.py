@@ -30,6 +30,7 @@ class Working:
         self._delay = delay
         self._begun = time.monotonic()
         self._over = threading.Event()
+        self._drawing = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Working:
@@ -49,7 +50,17 @@ class Working:
 
     def say(self, text: str) -> None:
         """A remark that stays, above the line."""
-        self._write((ERASE if self._thread else "") + text + "\n")
+        with self._drawing:
+            self._write((ERASE if self._thread else "") + text + "\n")
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """The line is taken away while something else is printed."""
+        with self._drawing:
+            if self._thread is not None:
+                self._write(ERASE)
+            yield
+            sys.stdout.flush()
 
     def through(self, things: Iterable[Thing], total: int | None = None) -> Iterator[Thing]:
         """The same things, counted as they go by."""
@@ -75,7 +86,8 @@ class Working:
         drawn = self._over.wait(self._delay)
         while not drawn:
             text = self.line(time.monotonic() - self._begun, shutil.get_terminal_size().columns)
-            self._write(ERASE + text)
+            with self._drawing:
+                self._write(ERASE + text)
             if self._over.wait(PERIOD):
                 self._write(ERASE)
                 return

@@ -10,12 +10,12 @@ import click
 import msgspec
 
 from sgonz import detached, failing, options, steering
-from sgonz.commands.looking import chosen
+from sgonz.commands.looking import chosen, looked
 from sgonz.commands.planning import show
 from sgonz.control import cancel as cancel_runs
 from sgonz.control import may_be_retried
 from sgonz.control import retry as retry_runs
-from sgonz.coordinator import Coordinator, closing, look
+from sgonz.coordinator import Coordinator, closing
 from sgonz.errors import SpecError
 from sgonz.invalidating import following
 from sgonz.invalidating import invalidate as invalidate_runs
@@ -43,7 +43,7 @@ def cancel(run_ids: Sequence[str], *, yes: bool, **selection: Any) -> None:
     asked = Selection(**selection)
     at = reopen(workdir_of(asked.workdir), asked.sweep)
     with closing(at):
-        found = [row for row in chosen(look(at)[0], asked.where, run_ids) if not row.state.is_final]
+        found = [row for row in chosen(looked(at)[0], asked.where, run_ids) if not row.state.is_final]
         found = found[: asked.limit]
         if found and not (run_ids or asked.where or asked.dry_run or yes):
             click.confirm(
@@ -51,7 +51,7 @@ def cancel(run_ids: Sequence[str], *, yes: bool, **selection: Any) -> None:
             )
         _do(at, found, "cancelled", cancel_runs, asked)
         if found and not asked.dry_run:
-            detached.settle(at, {at.sweep.name: look(at)[1].finished})
+            detached.settle(at, {at.sweep.name: looked(at)[1].finished})
 
 
 def retry(
@@ -60,7 +60,7 @@ def retry(
     asked = Selection(**selection)
     at = reopen(workdir_of(asked.workdir), asked.sweep)
     with closing(at):
-        found = chosen(look(at)[0], asked.where, run_ids)
+        found = chosen(looked(at)[0], asked.where, run_ids)
         if signature is not None:
             found = failing.with_signature(at, found, signature)
         named = bool(run_ids or asked.where or signature)
@@ -80,7 +80,7 @@ def say(what: What, run_ids: Sequence[str], *, reason: str | None = None, **sele
     asked = Selection(**selection)
     at = reopen(workdir_of(asked.workdir), asked.sweep)
     with closing(at):
-        rows, decision = look(at)
+        rows, decision = looked(at)
         order = _order(what, rows, run_ids, asked)
         spoken_of = matches(order)
         held = holds(at.store.orders(at.sweep_id))
@@ -136,7 +136,7 @@ def invalidate(run_ids: Sequence[str], *, reason: str, yes: bool, **selection: A
         raise SpecError("invalidate: which runs?", hint="Name runs, or choose them with --where.")
     at = reopen(workdir_of(asked.workdir), asked.sweep)
     with closing(at):
-        picked = chosen(look(at)[0], asked.where, run_ids, asked.limit)
+        picked = chosen(looked(at)[0], asked.where, run_ids, asked.limit)
         found = following(at.store.snapshot(), {row.run_id for row in picked})
         if len(found) > len(picked) and not (asked.dry_run or yes):
             after = len(found) - len(picked)
@@ -151,7 +151,7 @@ def invalidate(run_ids: Sequence[str], *, reason: str, yes: bool, **selection: A
 
 
 def _prioritise(at: Coordinator, value: float, asked: Selection) -> None:
-    rows, _ = look(at)
+    rows, _ = looked(at)
     order = _order("priority", rows, (), asked)
     speaks_of = matches(order)
     found = [row for row in rows if speaks_of(row) and not row.state.is_final]

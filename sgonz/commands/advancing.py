@@ -14,6 +14,7 @@ from sgonz.opening import reopen
 from sgonz.planned import workdir_of
 from sgonz.rundir import Workdir
 from sgonz.sending import dismiss
+from sgonz.working import working
 
 TRIES = 6  # of an advance job that finds the work folder busy, or is not given a successor
 TRY_SECONDS = 30.0  # between them; all of them fit into [advance] max_minutes
@@ -82,7 +83,8 @@ def _advance(folder: Workdir, sweep: str | None, cluster: str | None, *, detach:
         with closing(at):
             if detach:
                 detached.prepare(at)
-            last = turn(at, rows_wanted=False)
+            with working("making a turn"):
+                last = turn(at, rows_wanted=False)
             finished[at.sweep.name] = last.decision.finished
             if last.decision.finished:
                 dismiss(at)

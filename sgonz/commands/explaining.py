@@ -8,9 +8,9 @@ from typing import Any
 
 from sgonz import options
 from sgonz.cluster.base import NoAnswer
-from sgonz.commands.looking import chosen
+from sgonz.commands.looking import chosen, looked
 from sgonz.commands.planning import show
-from sgonz.coordinator import Coordinator, closing, look
+from sgonz.coordinator import Coordinator, closing
 from sgonz.opening import reopen
 from sgonz.plan.decide import Decision
 from sgonz.plan.runs import Kind, State
@@ -21,7 +21,7 @@ from sgonz.planned import workdir_of
 def explain(name: str, workdir: str | None, sweep: str | None, *, output: str) -> None:
     at = reopen(workdir_of(workdir), sweep)
     with closing(at):
-        rows, decision = look(at)
+        rows, decision = looked(at)
         if name in at.sweep.dataset_names:
             answer = of_gate(name, rows, decision)
         else:

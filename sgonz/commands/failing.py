@@ -13,6 +13,7 @@ from sgonz.coordinator import closing
 from sgonz.opening import reopen
 from sgonz.plan.remedy import FailureGroup
 from sgonz.planned import workdir_of
+from sgonz.working import working
 
 COLUMNS = ("signature", "runs", "unsolved", "attempts", "gpu_hours", "example", "error", "remedy")
 
@@ -21,7 +22,7 @@ def failures(
     workdir: str | None, sweep: str | None, output: str, where: str | None, limit: int | None
 ) -> None:
     at = reopen(workdir_of(workdir), sweep)
-    with closing(at):
+    with closing(at), working("reading failures"):
         rows = chosen(at.store.snapshot(at.sweep_id), where)
         groups = found_failing.failures(at, rows)[:limit]
     found = [

@@ -16,11 +16,13 @@ from sgonz.commands.planning import find_run, show
 from sgonz.coordinator import Coordinator, closing, look
 from sgonz.errors import SpecError
 from sgonz.opening import open_existing, reopen
+from sgonz.plan.decide import Decision
 from sgonz.plan.runs import State
 from sgonz.plan.state import RunRow
 from sgonz.plan.where import parse
 from sgonz.planned import workdir_of
 from sgonz.store.rows import BenchmarkRow
+from sgonz.working import working
 
 FOLLOW_SECONDS = 1.0  # between looks at logs; a shared disk shows them no sooner
 PEOPLE = ("table", "markdown", "latex")  # formats that people read
@@ -44,6 +46,12 @@ def chosen(
     return found[:limit]
 
 
+def looked(at: Coordinator) -> tuple[Sequence[RunRow], Decision]:
+    """Every run, and what would be decided now; a sweep of very many takes a moment."""
+    with working("reading runs"):
+        return look(at)
+
+
 def status(
     workdir: str | None, sweep: str | None, where: str | None, *, problems: bool = False, output: str
 ) -> None:
@@ -61,7 +69,7 @@ def status(
         elif not where and (latest := standing.latest(at.store, at.sweep_id)):
             answer = latest
         else:
-            rows, decision = look(at)
+            rows, decision = looked(at)
             answer = answers.status(
                 at.sweep,
                 chosen(rows, where),
@@ -101,7 +109,7 @@ def results(
 ) -> None:
     at = reopen(workdir_of(workdir), sweep)
     with closing(at):
-        rows, _ = look(at)
+        rows, _ = looked(at)
         notes = {row.run_id: row.notes for row in at.store.results(at.sweep_id) if row.notes}
         measured = at.store.benchmarks() if compare else []
         found = answers.results(rows, _metrics(at), notes)
@@ -219,7 +227,7 @@ def query(text: str | None, parameters: Sequence[str], workdir: str | None, *, o
         show(rows, output, ("query", "parameters", "answers"))
         return
     pairs = dict(_pair(parameter, as_text=text in named) for parameter in parameters)
-    with open_existing(workdir_of(workdir), read_only=True) as store:
+    with open_existing(workdir_of(workdir), read_only=True) as store, working("asking"):
         columns, values = store.query(text, pairs)
     if output in PEOPLE:
         values = [tuple(map(_unpacked, row)) for row in values]
@@ -259,7 +267,7 @@ def logs(
 ) -> None:
     at = reopen(workdir_of(workdir), sweep)
     with closing(at):
-        rows, _ = look(at)
+        rows, _ = looked(at)
     found = chosen(rows, where, run_ids, limit)
     if not run_ids and not where:
         found = [row for row in found if row.state is State.FAILED][: limit or 5]

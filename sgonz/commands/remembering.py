@@ -14,6 +14,7 @@ from sgonz.planned import workdir_of
 from sgonz.rundir import Workdir
 from sgonz.store.rows import SweepRow
 from sgonz.store.store import Store
+from sgonz.working import working
 
 COLUMNS = (
     "what",
@@ -32,7 +33,7 @@ COLUMNS = (
 
 def history(workdir: str | None, sweep: str | None, since: str, *, output: str) -> None:
     folder, now = workdir_of(workdir), time.time()
-    with open_existing(folder, read_only=True) as store:
+    with open_existing(folder, read_only=True) as store, working("looking back"):
         of = of_row(store, folder, named(store, sweep, folder))
         moment = (
             seen.last(folder, of.name)

@@ -28,6 +28,7 @@ from sgonz.rundir import Workdir
 from sgonz.sending import dismiss
 from sgonz.sources import sample_folder
 from sgonz.turning import Turning, pause_after
+from sgonz.working import working
 
 ASK_FROM = 100  # jobs that others share: more than this is asked about
 LOCAL_SECONDS = 0.3  # between turns on this machine
@@ -62,7 +63,8 @@ def submit(
     with closing(at):
         if detach:
             detached.prepare(at)
-        last = turn(at)
+        with working("sending"):
+            last = turn(at)
         detached.settle(
             at, {at.sweep.name: last.decision.finished}, detach={at.sweep.name: at.profile.path} if detach else {}
         )  # fmt: skip
@@ -80,7 +82,8 @@ def rehearse(name: str, workdir: str | None, cluster: str | None, changes: Seque
     require_sources(planned)
     for model, choice in chosen_classes(planned, profile, costs.read(folder)).items():
         options.say(f"{model}: {choice.name} ({choice.why})")
-    found = think(planned, profile, folder)
+    with working("thinking it through"):
+        found = think(planned, profile, folder)
     for each in found:
         click.echo(f"$ {each.command}")
         if each.script:
@@ -92,7 +95,8 @@ def _start(
     name: str, workdir: str | None, cluster: str | None, changes: Sequence[str], *, yes: bool, detach: bool = False
 ) -> Coordinator:  # fmt: skip
     """Everything that can be wrong is found here, before anything is queued."""
-    planned = plan_sweep(name, changes, workdir_of(workdir))
+    with working("planning"):
+        planned = plan_sweep(name, changes, workdir_of(workdir))
     profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
     if detach:
         detached.require_scheduler(profile)
@@ -100,10 +104,12 @@ def _start(
     planned = _with_sample(planned, name, changes, folder)
     require_sources(planned)
     folder.create()
-    check_datasets(planned.resolution.sources, folder, options.say)
+    with working("reading data") as shown:
+        check_datasets(planned.resolution.sources, folder, shown.say)
     _ask(planned, profile, yes=yes)
     at = start(planned, profile, folder)
-    new = add_grid(at, planned.runs)
+    with working("writing down runs"):
+        new = add_grid(at, planned.runs)
     size = len(planned.runs)
     options.say(
         f"{planned.sweep.name}: {size} run{'s' * (size != 1)} to begin with, {new} of them new; work folder {folder.root}"
@@ -123,7 +129,8 @@ def _with_sample(planned: Planned, name: str, changes: Sequence[str], folder: Wo
 
         folder.create()
         options.say(f"making sample corpora and models in {sample}")
-        make(sample, seed=planned.sweep.sample.seed, size=planned.sweep.sample.size)
+        with working("making them"):
+            make(sample, seed=planned.sweep.sample.seed, size=planned.sweep.sample.size)
     return plan_sweep(name, changes, folder)
 
 

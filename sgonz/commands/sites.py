@@ -14,6 +14,7 @@ import click
 from sgonz import options
 from sgonz.errors import SpecError
 from sgonz.rundir import disk_errors
+from sgonz.working import working
 
 if TYPE_CHECKING:
     from sgonz.cluster.doctor import Check
@@ -56,10 +57,12 @@ def doctor(cluster: str, workdir: str | None, sweep: str | None, *, wait: float,
     folder = workdir_of(workdir, profile.workdir)
     sources = plan_sweep(sweep, (), folder).resolution.sources if sweep else None
     found = []
-    for check in check_up(profile, folder, sources, wait=wait):
-        found.append(check)
-        if output == "table":
-            _print_check(check)
+    with working("looking the cluster over") as shown:
+        for check in check_up(profile, folder, sources, wait=wait):
+            found.append(check)
+            if output == "table":
+                with shown.aside():
+                    _print_check(check)
     if output != "table":
         options.print_rows([asdict(check) for check in found], output, ("check", "health", "said", "remedy"))
     return int(any(check.health is Health.RED for check in found))
@@ -95,10 +98,13 @@ def prefetch(sweep: str, workdir: str | None, changes: Sequence[str], *, output:
 
     sources = plan_sweep(sweep, changes, workdir_of(workdir)).resolution.sources
     found = []
-    for each in fetch(sources.models.values(), sources.datasets.values()):
-        found.append(each)
-        if output == "table":
-            click.echo(f"{each.status:<8}  {each.kind} {each.name}: {each.detail}")
+    with working("fetching") as shown:
+        fetched = fetch(sources.models.values(), sources.datasets.values())
+        for each in shown.through(fetched):
+            found.append(each)
+            if output == "table":
+                with shown.aside():
+                    click.echo(f"{each.status:<8}  {each.kind} {each.name}: {each.detail}")
     if output != "table":
         options.print_rows([asdict(each) for each in found], output, ("kind", "name", "status", "detail"))
     absent = sum(each.status == "absent" for each in found)

@@ -17,6 +17,7 @@ from sgonz.opening import reopen
 from sgonz.plan.retention import Keep
 from sgonz.planned import workdir_of
 from sgonz.rundir import JobList, Workdir
+from sgonz.working import working
 
 EFFICIENCY_COLUMNS = ("kind", "model", "dataset", "device", "resource", "runs", "memory_gb", "asked_memory_gb", "minutes",
                       "asked_minutes", "micro_batch", "proposal")  # fmt: skip
@@ -37,24 +38,29 @@ def clean(
 ) -> None:
     at = reopen(workdir_of(workdir), sweep)
     with closing(at), hold(at.workdir, "cleaning"):
-        found = _found(at, keep, where, limit)
-        _show_rows(CLEAN_COLUMNS, _sized(at, found), output)
+        with working("looking for weights"):
+            found = _found(at, keep, where, limit)
+            listed = _sized(at, found)
+        _show_rows(CLEAN_COLUMNS, listed, output)
         size = sum(each.size for each in found)
         options.say(f"{len(found)} runs, {size / 2**30:.2f} GiB; their scores stay")
         if dry_run or not found:
             return
         if not yes:
             click.confirm("Remove these weights?", abort=True, err=True)
-        options.say(f"{retention.remove(at.workdir, found, REASON) / 2**30:.2f} GiB are free again")
+        with working("removing weights"):
+            free = retention.remove(at.workdir, found, REASON)
+        options.say(f"{free / 2**30:.2f} GiB are free again")
 
 
 def efficiency(workdir: str | None, sweep: str | None, where: str | None, *, output: str) -> None:
     at = reopen(workdir_of(workdir), sweep)
-    with closing(at):
+    with closing(at), working("reading attempts"):
         runs = chosen(at.store.snapshot(at.sweep_id), where)
         attempts = at.store.attempts([row.run_id for row in runs])
         places = {tag: _place(at.workdir, tag) for tag in {each.tag for each in attempts}}
-        _show_rows(EFFICIENCY_COLUMNS, measured.rows(at.profile, runs, attempts, places), output)
+        found = measured.rows(at.profile, runs, attempts, places)
+    _show_rows(EFFICIENCY_COLUMNS, found, output)
 
 
 def _found(

@@ -9,6 +9,7 @@ import click
 
 from sgonz.errors import SgonzError
 from sgonz.sample import make
+from sgonz.working import working
 
 
 @click.command()
@@ -24,7 +25,8 @@ from sgonz.sample import make
 def main(folder: Path, seed: int, size: int) -> None:
     """Write FOLDER/data and FOLDER/models, unless they are there already."""
     try:
-        make(folder, seed=seed, size=size)
+        with working("making corpora and models"):
+            make(folder, seed=seed, size=size)
     except SgonzError as error:
         click.echo(error, err=True)
         sys.exit(error.exit_code)
