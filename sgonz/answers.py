@@ -21,11 +21,15 @@ TRAINED = (Kind.FINETUNE, Kind.DISTILL)
 
 
 def status(
-    sweep: Sweep, rows: Sequence[RunRow], decision: Decision, memory: Sequence[Mapping[str, Any]] = ()
+    sweep: Sweep,
+    rows: Sequence[RunRow],
+    decision: Decision,
+    memory: Sequence[Mapping[str, Any]] = (),
+    to_come: int = 0,
 ) -> dict[str, Any]:
     """`{"sweep", "runs": {STATE: count}, "attempts", "datasets": {id: {"teacher", ...}}, ...}`.
 
-    `memory`: what was made smaller, or sent elsewhere, because memory did not suffice.
+    `memory`: what was made smaller, or sent elsewhere, because memory did not suffice. `to_come`: bytes.
     """
     by_dataset: dict[str, list[RunRow]] = defaultdict(list)
     for row in rows:
@@ -40,6 +44,7 @@ def status(
         "failures": [_failure(row) for row in rows if row.state in (State.FAILED, State.SKIPPED)],
         "waiting": dict(Counter(decision.waiting.values())),
         "memory": list(memory),
+        "disk_to_come_gb": round(to_come / 2**30, 2),
         "excluded_nodes": dict(decision.excluded),
         "budget": None if decision.budget is None else msgspec.to_builtins(decision.budget),
     }  # fmt: skip

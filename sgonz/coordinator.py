@@ -9,7 +9,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from sgonz import answers, climbing, costs, happened, last_turn, lock, notices, recall, standing, tidying
+from sgonz import (
+    answers,
+    climbing,
+    costs,
+    disk,
+    happened,
+    last_turn,
+    lock,
+    notices,
+    recall,
+    standing,
+    tidying,
+)
 from sgonz.benchmarks import keep_measured
 from sgonz.cluster import mail
 from sgonz.cluster.base import Cluster
@@ -92,6 +104,8 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
         for _ in range(ROUNDS):
             changes = at.store.changes()
             rows = at.store.snapshot(at.sweep_id)
+            if tidying.make_readable(at, rows):
+                rows = at.store.snapshot(at.sweep_id)
             seen = snapshot(at, rows)
             decision = decide(seen)
             at.cluster.avoid(at.workdir, decision.excluded, at.store.live_jobs())
@@ -102,9 +116,11 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
         problems += [said] if (said := budget.warning(decision.budget)) else []
         keep_measured(at.store, at.workdir, rows)
         if ended:
-            problems += tidying.tidy(at, rows, decision)
+            tidying.tidy(at, rows, decision)
+        to_come = disk.to_come(at.sources.models, rows, at.sweep.keep)
+        problems += [full] if (full := disk.warning(at.workdir.root, to_come)) else []
         answer = answers.status(
-            at.sweep, rows, decision, climbing.steps(costs.read(at.workdir), at.profile, rows)
+            at.sweep, rows, decision, climbing.steps(costs.read(at.workdir), at.profile, rows), to_come
         )
         kept_for = standing.ACTED if decision.actions else changes
         look_at = time.time() + BUDGET_SECONDS if decision.budget else None

@@ -27,7 +27,7 @@ A100_MACS_PER_SECOND = 4e13  # what fine-tuning in bf16 sustains on one A100: ab
 def foreseen(planned: Planned, profile: Profile | None, history: History) -> dict[str, Any]:
     """`profile`: of the cluster that was named; without one, hours are those of an A100 and no jobs are made."""
     specs = [*planned.runs, *later(planned)]
-    rows, measured = [_as_row(run) for run in specs], epoch_seconds(history, specs)
+    rows, measured = [as_row(run) for run in specs], epoch_seconds(history, specs)
     guess = _guess(planned, profile, rows, measured)
     by_kind: dict[str, float] = defaultdict(float)
     for row in rows:
@@ -51,9 +51,9 @@ def chosen_classes(planned: Planned, profile: Profile, history: History) -> dict
     if not profile.chooses:
         return {}
     specs = [*planned.runs, *later(planned)]
-    rows = [_as_row(run) for run in specs]
+    rows = [as_row(run) for run in specs]
     guess = _guess(planned, profile, rows, epoch_seconds(history, specs))
-    return choices(profile, specs, recall(history), lambda spec: guess(_as_row(spec)))
+    return choices(profile, specs, recall(history), lambda spec: guess(as_row(spec)))
 
 
 def _guess(
@@ -157,7 +157,7 @@ def _jobs(rows: Sequence[RunRow], guess: Callable[[RunRow], float], profile: Pro
     }  # fmt: skip
 
 
-def _as_row(run: RunSpec) -> RunRow:
+def as_row(run: RunSpec) -> RunRow:
     return RunRow(
         run_id=run.run_id,
         kind=run.kind,

@@ -1,4 +1,4 @@
-"""Weights that nobody will ask for are removed, and a disk that fills up is noticed in time."""
+"""Weights and stored logits that nobody will ask for are removed; scores stay."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from sgonz.journal import Journal
 from sgonz.rundir import RunDir, Workdir, write_atomic
 
 REMOVED = "weights_removed.json"
-LEAST_SHARE = 0.05  # of a disk that should stay free,
-LEAST_BYTES = 20 * 2**30  # unless it is so large that this much is enough
+READ = ("model", "logits")  # in a run's output: what other runs read, and what takes room
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,18 +23,34 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     size: int  # bytes
     paths: tuple[str, ...]
+    earlier: bool = False  # of generations that were invalidated; nobody reads them
 
 
-def weights_of(workdir: Workdir, run_ids: Iterable[str]) -> list[Weights]:
-    """The weights that are there of these completed runs, the largest first."""
+def weights_of(workdir: Workdir, run_ids: Iterable[str], renewed: Iterable[str] = ()) -> list[Weights]:
+    """What is there of these completed runs, and of earlier generations of those that were renewed, the largest first."""
     found = []
     for run_id in run_ids:
         run = workdir.run(run_id)
-        paths = [path for path in (run.output / "model", run.checkpoint) if path.is_dir()]
-        if paths and run.result.exists():
-            size = sum(bytes_in(path) for path in paths)
-            found.append(Weights(run_id=run_id, size=size, paths=tuple(map(str, paths))))
+        if run.result.exists() and (
+            each := _weights(run_id, [*(run.output / name for name in READ), run.checkpoint])
+        ):
+            found.append(each)
+    for run_id in renewed:
+        places = [*workdir.run(run_id).root.glob("generations/[0-9]*")]
+        paths = [
+            path
+            for place in places
+            for path in (*(place / "output" / name for name in READ), place / "checkpoint")
+        ]
+        if workdir.run(run_id).result.exists() and (each := _weights(run_id, paths)):
+            found.append(msgspec.structs.replace(each, earlier=True))
     return sorted(found, key=lambda each: -each.size)
+
+
+def _weights(run_id: str, paths: Iterable[Path]) -> Weights | None:
+    there = [path for path in paths if path.is_dir()]
+    size = sum(bytes_in(path) for path in there)
+    return Weights(run_id=run_id, size=size, paths=tuple(map(str, there))) if there else None
 
 
 def remove(workdir: Workdir, weights: Collection[Weights], reason: str) -> int:
@@ -43,9 +58,8 @@ def remove(workdir: Workdir, weights: Collection[Weights], reason: str) -> int:
     for each in weights:
         run = workdir.run(each.run_id)
         mark = {"time": time.time(), "size": each.size, "reason": reason}
-        write_atomic(
-            run.output / REMOVED, msgspec.json.encode(mark)
-        )  # first: what is half removed is not used
+        if not each.earlier:  # first: what is half removed is not used
+            write_atomic(run.output / REMOVED, msgspec.json.encode(mark))
         for path in each.paths:
             aside = Path(path).with_name(f".{Path(path).name}.removed")
             shutil.rmtree(aside, ignore_errors=True)
@@ -62,16 +76,6 @@ def remove(workdir: Workdir, weights: Collection[Weights], reason: str) -> int:
 def are_removed(run: RunDir) -> bool:
     """Whether a run's weights were there once and are not any more."""
     return (run.output / REMOVED).exists()
-
-
-def disk_warning(folder: Path, free: int | None = None, size: int | None = None) -> str | None:
-    """What to say of a disk that is nearly full. A quota of one's own is seen where the file system tells of it."""
-    if free is None or size is None:
-        usage = shutil.disk_usage(folder)
-        free, size = usage.free, usage.total
-    if free >= min(LEAST_SHARE * size, LEAST_BYTES):
-        return None
-    return f"{free / 2**30:.1f} GiB left on the disk of {folder}; `sgonz clean` shows what can go"
 
 
 def bytes_in(folder: Path) -> int:

@@ -35,16 +35,30 @@ def removable(at: Coordinator, rows: Sequence[RunRow], keep: Keep, *, finished: 
     )  # fmt: skip
 
 
-def tidy(at: Coordinator, rows: Sequence[RunRow], decision: Decision) -> list[str]:
-    """Remove what the sweep does not keep; what is to be said of the disk."""
+def renewed(rows: Iterable[RunRow], keep: Keep) -> list[str]:
+    """Runs that were invalidated and are done again. What there was nobody reads, but a person may want to look at it:
+    only `sgonz clean` removes it, which asks.
+    """
+    return [
+        row.run_id for row in rows if row.generation > 1 and row.state is State.COMPLETED and keep != "all"
+    ]
+
+
+def tidy(at: Coordinator, rows: Sequence[RunRow], decision: Decision) -> None:
+    """Remove what the sweep does not keep."""
     going = removable(at, rows, at.sweep.keep, finished=decision.finished)
     retention.remove(at.workdir, retention.weights_of(at.workdir, going), f'keep = "{at.sweep.keep}"')
-    warning = retention.disk_warning(at.workdir.root)
-    return [warning] if warning else []
 
 
-def make_again(workdir: Workdir, store: Store, run_ids: Iterable[str]) -> None:
-    """Runs about to be read whose weights have been removed are done again, to the same end.
+def make_readable(at: Coordinator, rows: Sequence[RunRow]) -> bool:
+    """Have whatever runs to come will read, and was removed, made again; whether there was any."""
+    done = {row.run_id for row in rows if row.state is State.COMPLETED}
+    wanted = {need for row in rows if row.state is State.PENDING and not row.superseded for need in row.needs}
+    return make_again(at.workdir, at.store, sorted(wanted & done))
+
+
+def make_again(workdir: Workdir, store: Store, run_ids: Iterable[str]) -> bool:
+    """Runs about to be read whose weights have been removed are done again, to the same end; whether there were any.
 
     The mark goes last, so that a crash in between leaves the same to be done.
     """
@@ -55,3 +69,4 @@ def make_again(workdir: Workdir, store: Store, run_ids: Iterable[str]) -> None:
         store.set_state(gone, State.PENDING, reason="its weights are needed again", time=time.time())
     for run_id in gone:
         (workdir.run(run_id).output / retention.REMOVED).unlink()
+    return bool(gone)

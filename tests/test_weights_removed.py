@@ -43,12 +43,23 @@ def test_a_run_without_a_result_keeps_what_it_has(workdir):
     assert retention.weights_of(workdir, ["cc", "absent"]) == []
 
 
-@pytest.mark.parametrize(
-    ("free", "size", "warned"),
-    [(1 * 2**30, 1000 * 2**30, True), (60 * 2**30, 10_000 * 2**30, False), (3 * 2**30, 40 * 2**30, False),
-     (1 * 2**30, 40 * 2**30, True)],
-)  # fmt: skip
-def test_a_disk_that_is_nearly_full_is_told_of(tmp_path, free, size, warned):
-    said = retention.disk_warning(tmp_path, free, size)
-    assert (said is not None) is warned
-    assert said is None or "sgonz clean" in said
+def test_stored_logits_go_like_weights_and_what_was_invalidated_goes_without_a_mark(workdir):
+    run = workdir.run("aa")
+    for place in (
+        run.output / "logits",
+        run.root / "generations/1/output/model",
+        run.root / "generations/1/checkpoint",
+    ):
+        place.mkdir(parents=True)
+        (place / "part").write_bytes(b"x" * 100)
+    (run.root / "generations/1/output/scores.json").write_bytes(b"{}")
+    (earlier,) = retention.weights_of(workdir, [], ["aa"])
+    assert (earlier.earlier, earlier.size) == (True, 200)
+    retention.remove(workdir, [earlier], "invalidated")
+    assert not retention.are_removed(run)
+    assert (run.root / "generations/1/output/scores.json").exists()
+    (now,) = retention.weights_of(workdir, ["aa"], ["aa"])
+    assert (now.earlier, now.size) == (False, 1100)
+    retention.remove(workdir, [now], "another teacher is better")
+    assert retention.are_removed(run)
+    assert not (run.output / "logits").exists()

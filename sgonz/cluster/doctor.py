@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +10,7 @@ from enum import StrEnum
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.detect import detect, gpu_types
 from sgonz.cluster.profile import Profile, Resource
+from sgonz.cluster.quota import Quota, ask_quota
 from sgonz.cluster.site import Partition, Site, read_gpus, refusal
 from sgonz.cluster.slurm_requests import Requests
 
@@ -202,35 +201,23 @@ def _accounting(requests: Requests, site: Site) -> Check:
 
 
 def check_quota() -> list[Check]:
-    """What `quota` says, where the site has it; parallel file systems count otherwise and are left out."""
-    command = shutil.which("quota")
-    if command is None:
-        return [green("quota", "there is no quota command here; see the line above")]
+    """What `quota` says, where the site has it."""
     try:
-        said = subprocess.run([command, "-w", "-p"], capture_output=True, text=True, timeout=10, check=False)
-    except subprocess.TimeoutExpired:
-        return [yellow("quota", "the quota command does not answer", "Look yourself how much is left.")]
-    return judge_quota(read_quota(said.stdout))
+        quotas = ask_quota()
+    except NoAnswer as silence:
+        return [yellow("quota", silence.message, "Look yourself how much is left.")]
+    if quotas is None:
+        return [green("quota", "there is no quota command here; see the line above")]
+    return judge_quota(quotas)
 
 
-def judge_quota(quotas: Sequence[tuple[str, float, float]]) -> list[Check]:
-    """One line for each; the command does not say which of them holds the work folder."""
+def judge_quota(quotas: Sequence[Quota]) -> list[Check]:
+    """One line for each: the work folder may be moved to any of them."""
     checks = []
-    for name, used, limit in quotas:
-        line = f"{name}: {used:.0f} of {limit:.0f} GiB"
-        full = red if used >= limit else yellow
+    for quota in quotas:
+        line = f"{quota.device}: {quota.used:.0f} of {quota.limit:.0f} GiB"
+        full = red if quota.used >= quota.limit else yellow
         remedy = "Free some, or choose another folder with --workdir."
-        checks.append(green("quota", line) if used < FULL * limit else full("quota", line, remedy))
+        fits = quota.used < FULL * quota.limit
+        checks.append(green("quota", line) if fits else full("quota", line, remedy))
     return checks or [green("quota", "none is set")]
-
-
-def read_quota(text: str) -> list[tuple[str, float, float]]:
-    """Lines of `quota -w -p`: file system, GiB used and GiB allowed, where there is a limit."""
-    found = []
-    for line in text.splitlines():
-        words = re.sub(r"\*", "", line).split()
-        if len(words) >= 4 and all(word.isdigit() for word in words[1:4]):
-            used, soft, hard = (int(word) / 2**20 for word in words[1:4])
-            if limit := soft or hard:
-                found.append((words[0], used, limit))
-    return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sgonz import answers, climbing, costs, detached, options, standing
+from sgonz import answers, climbing, costs, detached, disk, options, standing
 from sgonz.commands.labelling import labels_of
 from sgonz.commands.planning import find_run, show
 from sgonz.coordinator import Coordinator, closing, look
@@ -75,9 +75,12 @@ def status(
                 chosen(rows, where),
                 decision,
                 climbing.steps(costs.read(at.workdir), at.profile, rows),
+                disk.to_come(at.sources.models, rows, at.sweep.keep),
             )
         answer = {**answer, **labels_of(at.store, at.sweep.name)}
-    answer = {**answer, "detached": detached.told(at.workdir, at.sweep.name)}
+    needed = int(answer.get("disk_to_come_gb", 0.0) * 2**30)
+    answer = {**answer, "detached": detached.told(at.workdir, at.sweep.name),
+              "disk": disk.warning(at.workdir.root, needed)}  # fmt: skip
     print_status(answer, output)
 
 

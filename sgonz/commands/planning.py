@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from sgonz import costs, options
+from sgonz import costs, disk, options
 from sgonz.cluster.profile import Profile, load_profile
 from sgonz.errors import SpecError
-from sgonz.foreseen import foreseen
+from sgonz.foreseen import as_row, foreseen, later
 from sgonz.layout import sent
 from sgonz.plan.expand import count_runs
 from sgonz.plan.ids import difference
@@ -73,6 +73,7 @@ def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = Non
             *planned.resolution.missing,
             *_unmeasured(planned),
             *_too_much(sweep, sum(hours.values())),
+            *_too_large(planned, folder),
         ],
     }
 
@@ -84,6 +85,14 @@ def _too_much(sweep: Sweep, hours: float) -> list[str]:
         f"budget: about {hours:.0f} GPU-hours, and {sweep.budget.gpu_hours:g} may be used; "
         "what does not fit is not sent"
     ]
+
+
+def _too_large(planned: Planned, folder: Workdir) -> list[str]:
+    """What the disk has no room for, if everything is still to be done."""
+    rows = [as_row(run) for run in [*planned.runs, *later(planned)]]
+    needed = disk.to_come(planned.resolution.sources.models, rows, planned.sweep.keep)
+    there = next(each for each in (folder.root, *folder.root.parents) if each.is_dir())
+    return [said] if (said := disk.warning(there, needed)) else []
 
 
 def _unmeasured(planned: Planned) -> list[str]:

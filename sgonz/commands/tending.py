@@ -70,7 +70,8 @@ def _found(
     wanted = {row.run_id for row in chosen(rows, where)}
     finished = all(row.state.is_final for row in rows)
     ids = tidying.removable(at, rows, keep or at.sweep.keep, finished=finished) & wanted
-    return retention.weights_of(at.workdir, ids)[:limit]
+    renewed = wanted.intersection(tidying.renewed(rows, keep or at.sweep.keep))
+    return retention.weights_of(at.workdir, ids, renewed)[:limit]
 
 
 def _sized(at: Coordinator, found: Sequence[retention.Weights]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from sgonz.plan.state import RunRow
 
 Keep = Literal["best", "all", "scores"]
 TRAINED = (Kind.FINETUNE, Kind.DISTILL)
+CHECKPOINTS = 7  # times the weights: twice (weights and two moments), and the best
 
 
 def removable(
@@ -24,16 +25,19 @@ def removable(
     needed: Collection[str] = (),
     finished: bool = False,
 ) -> set[str]:
-    """Trained runs of a sweep whose weights nobody will ask for; their scores stay.
+    """Runs of a sweep whose weights, or stored logits, nobody will ask for; their scores stay.
 
-    `best`: a run goes once another of its group is better and stored. `scores`: so do the best ones, when the
-    sweep is `finished`. Never a run that one which is not completed reads, here or in `needed` elsewhere, and
+    `best`: a run goes once another of its group is better and stored, logits once another teacher is better.
+    `scores`: so do the best ones and all logits, when the sweep is `finished`. Never a run that one which is not completed reads, here or in `needed` elsewhere, and
     never one of a group in which a point is still to come and could change which is best.
     """
     if keep == "all":
         return set()
     read = set(needed) | {
-        need for row in rows if row.state is not State.COMPLETED and not row.superseded for need in row.needs
+        need
+        for row in rows
+        if row.state is not State.COMPLETED and (not row.superseded or row.state.is_live)
+        for need in row.needs
     }
     groups: dict[tuple[Any, ...], list[RunRow]] = defaultdict(list)
     for row in rows:
@@ -48,4 +52,29 @@ def removable(
             beaten = row.run_id != winner.run_id and not row.selected
             if row.state is State.COMPLETED and (beaten or (keep == "scores" and finished)):
                 found.add(row.run_id)
+    over = keep == "scores" and finished
+    caches = [row for row in rows if row.kind is Kind.LOGITS and row.state is State.COMPLETED]
+    found |= {row.run_id for row in caches if over or row.superseded}
     return found - read
+
+
+def bytes_to_come(rows: Sequence[RunRow], keep: Keep, parameters: Mapping[str, int]) -> int:
+    """What runs that are not over will take on the disk at most at a time, by the parameters of their models.
+
+    Weights in float32; of a run at work two checkpoints beside, each with AdamW's two moments, and its best model.
+    Unless `all` is kept, a group leaves one of its runs, and the largest group stands there whole for a while.
+    """
+    weights = {row.run_id: 4 * parameters.get(row.model, 0) for row in rows}
+    coming = [row for row in rows if row.kind in TRAINED and not row.state.is_final and not row.superseded]
+    at_work = [row for row in coming if row.state.is_live] or coming[:1]
+    checkpoints = CHECKPOINTS * sum(weights[row.run_id] for row in at_work)
+    if keep == "all":
+        return checkpoints + sum(weights[row.run_id] for row in coming)
+    groups: dict[tuple[Any, ...], int] = defaultdict(int)
+    kept: dict[tuple[Any, ...], int] = {}
+    for row in coming:
+        group = (row.kind, row.dataset, row.model, row.needs, row.seed)
+        groups[group] += weights[row.run_id]
+        kept[group] = weights[row.run_id]
+    largest = max((groups[group] - kept[group] for group in groups), default=0)
+    return checkpoints + largest + (sum(kept.values()) if keep == "best" else 0)

@@ -73,6 +73,8 @@ def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
     if answer.get("budget"):
         parts.append(whole(_budget_line(answer["budget"])))
     parts += [whole(_memory_line(step), "dim") for step in answer.get("memory", ())]
+    if answer.get("disk"):
+        parts.append(whole(printable(answer["disk"]), "yellow"))
     for node, why in answer.get("excluded_nodes", {}).items():
         parts.append(whole(printable(f"node {node} is left out: {why}")))
     if answer.get("detached"):

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from sgonz.cluster.doctor import Health, judge_quota, read_quota
+from sgonz.cluster.doctor import Health, judge_quota
 from sgonz.cluster.probing import HIDDEN, NO_PYTHON, NO_SGONZ, SETUP, UNWRITABLE, Probe
 from sgonz.cluster.profile import Resource
+from sgonz.cluster.quota import read_quota
 from sgonz.cluster.verdicts import judge
 
 GPU = Resource(gres="gpu:a100:1")
@@ -75,6 +76,9 @@ Disk quotas for user me (uid 1000):
            /tmp 1048576 0 0 0 1 0 0 0
 """
     quotas = read_quota(said)
-    assert quotas == [("/home", 10.0, 10.0), ("/scratch", 1.0, 100.0)]
+    assert [(each.device, each.used, each.limit) for each in quotas] == [
+        ("/home", 10.0, 10.0),
+        ("/scratch", 1.0, 100.0),
+    ]
     assert [check.health for check in judge_quota(quotas)] == [Health.RED, Health.GREEN]
     assert [check.health for check in judge_quota([])] == [Health.GREEN]

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from bench import Bench
+from cut_runs import Cut, prepared
 from safetensors.torch import load_file
 
 from sgonz import events
@@ -31,6 +32,14 @@ LIGHT = {"epochs": 2, "learning_rate": 1e-4}
 ENGINES = ["plain", "zero2", "zero2_offload", "zero3"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def imported_once() -> None:
+    """Before processes are forked, so that none of them has to."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import deepspeed  # noqa: F401
+
+
 def configuration(name: str) -> dict[str, Any] | None:
     if name == "plain":
         return None
@@ -38,9 +47,13 @@ def configuration(name: str) -> dict[str, Any] | None:
 
 
 def together(
-    run: RunDir, name: str, *, world: int = 2, attempt: int = 1, stop: Callable[[], bool] = never
-) -> tuple[list[RunEnded], list[Event]]:
-    """Do a run on several processes of this machine; how each of them ended, and what the first one told."""
+    run: RunDir, name: str, *, world: int = 2, attempt: int = 1, stop: Callable[[], bool] = never,
+    cuts: Mapping[int, Cut] | None = None,
+) -> tuple[list[RunEnded], list[Event]]:  # fmt: skip
+    """Do a run on several processes of this machine; how each of them ended, and what the first one told.
+
+    `cuts`: rank -> how that process is killed, after which it has not ended.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     place = {"port": listener.getsockname()[1], "world": world, "deepspeed": configuration(name)}
     told = run.root / f"told-{attempt}.jsonl"
@@ -49,6 +62,8 @@ def together(
         if not (pid := os.fork()):
             try:
                 warnings.simplefilter("ignore")  # of libraries among themselves
+                if cuts and rank in cuts:
+                    stop = prepared(cuts[rank], run)
                 with told.open("ab", buffering=0) as stream:
 
                     def emit(event: Event, stream: Any = stream, rank: int = rank) -> None:
@@ -64,10 +79,12 @@ def together(
     listener.close()
     for pid in children:
         os.waitpid(pid, 0)
-    ends = [
-        msgspec.json.decode((run.root / f"ended-{rank}.json").read_bytes(), type=RunEnded)
-        for rank in range(world)
-    ]
+    ends = []
+    for rank in range(world):
+        file = run.root / f"ended-{rank}.json"
+        if file.exists():
+            ends.append(msgspec.json.decode(file.read_bytes(), type=RunEnded))
+            file.unlink()
     return ends, [event for event, _ in events.read(told, 0) if event is not None]
 
 
@@ -115,6 +132,46 @@ def test_checkpoint_holds_whole_states_that_any_engine_takes_up(bench: Bench, na
     for name_, tensor in load_file(saved / checkpoint.WEIGHTS).items():
         torch.testing.assert_close(tensor, kept[name_], rtol=0, atol=0)
     assert bench.do(run, attempt=3).outcome is Outcome.COMPLETED
+
+
+CUTS = (
+    {0: Cut("file", 5)},  # between the renames of a checkpoint, while the other process waits
+    {0: Cut("byte", 40_000)},  # inside the writing of its weights
+    {1: Cut("step", 4)},  # the other process, in the second epoch
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "cuts"),
+    [("zero3", Kind.FINETUNE, CUTS[:1]), ("zero2_offload", Kind.DISTILL, CUTS[2:]), ("plain", Kind.DISTILL, CUTS)],
+)  # fmt: skip
+def test_wherever_a_process_is_killed_the_run_goes_on_to_the_same_bits(
+    bench: Bench, name: str, kind: Kind, cuts: Sequence[Mapping[int, Cut]]
+) -> None:
+    bench.datasets["text"] = msgspec.structs.replace(
+        bench.datasets["text"], limit={"train": 21, "validation": 9}
+    )
+    needs = {}
+    if kind is Kind.DISTILL:
+        bench.do(bench.run("teacher", Kind.FINETUNE, "text", "bert", settings={"epochs": 1}))
+        bench.do(bench.run("logits", Kind.LOGITS, "text", "bert", needs={"teacher": "teacher"}))
+        needs = {"logits": "logits"}
+
+    def fresh(run_id: str) -> RunDir:
+        return bench.run(run_id, kind, "text", "bert", settings=LIGHT, needs=needs)  # has dropout
+
+    whole = fresh("whole")
+    ends, _ = together(whole, name)
+    assert [end.outcome for end in ends] == [Outcome.COMPLETED] * 2, ends
+    for at, cut in enumerate(cuts):
+        run = fresh(f"cut-{at}")
+        ends, _ = together(run, name, cuts=cut)
+        assert len(ends) < 2, "nobody was killed"
+        assert not run.result.exists()
+        ends, _ = together(run, name, attempt=2)
+        assert [end.outcome for end in ends] == [Outcome.COMPLETED] * 2, ends
+        for tensor_name, tensor in weights(run).items():
+            assert torch.equal(tensor, weights(whole)[tensor_name]), (cut, tensor_name)
 
 
 @pytest.mark.parametrize("name", ["zero2"])
