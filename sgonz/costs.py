@@ -48,4 +48,5 @@ def _trial(workdir: Workdir, run_id: str) -> tuple[RunSpec, Trial] | None:
         micro_batch=micro_batch if isinstance(micro_batch, int) else None,
         recompute=bool(result.notes.get("recompute")), seconds_per_step=result.seconds_per_step,
         seconds_per_epoch=result.seconds / result.epochs_done if whole and result.epochs_done else None, peak_memory_mb=result.peak_memory_mb,
+        host_memory_mb=result.host_memory_mb, device_use=result.device_use, energy_joules=result.energy_joules,
     )  # fmt: skip

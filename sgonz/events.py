@@ -118,6 +118,9 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
     device: str | None = None  # as the driver names it; of runs that train
     seconds_per_step: float | None = None  # of this attempt, validations left out
     peak_memory_mb: float | None = None  # of this attempt: the device's, else the process's
+    host_memory_mb: float | None = None  # of this attempt: the process's
+    device_use: float | None = None  # percent of this attempt's time that a kernel ran
+    energy_joules: float | None = None  # of the whole device, while this attempt ran
 
 
 class JobEnded(Event, frozen=True, kw_only=True, tag="job_ended"):

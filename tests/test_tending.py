@@ -74,6 +74,8 @@ def test_a_sweep_keeps_its_best_weights_and_makes_again_what_is_asked_for_after_
     rows = answer(work, "efficiency", "--where", "kind = finetune")
     assert [(row["model"], row["runs"]) for row in rows] == [("sample-albert", 2)]
     assert rows[0]["memory_gb"] > 0
+    assert rows[0]["host_gb"] > 0
+    assert (rows[0]["device_use"], rows[0]["kwh"]) == (None, None)  # there is no GPU
 
     assert answer(work, "clean") == []  # nothing that the sweep does not want to keep
     listed = answer(work, "clean", "--keep", "scores", "--dry-run")

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import msgspec
 
+from sgonz import costs, options, retention, tidying
 from sgonz import efficiency as measured
-from sgonz import options, retention, tidying
 from sgonz.commands.looking import chosen
 from sgonz.coordinator import Coordinator, closing
 from sgonz.lock import hold
@@ -19,8 +19,8 @@ from sgonz.planned import workdir_of
 from sgonz.rundir import JobList, Workdir
 from sgonz.working import working
 
-EFFICIENCY_COLUMNS = ("kind", "model", "dataset", "device", "resource", "runs", "memory_gb", "asked_memory_gb", "minutes",
-                      "asked_minutes", "micro_batch", "proposal")  # fmt: skip
+EFFICIENCY_COLUMNS = ("kind", "model", "dataset", "device", "resource", "runs", "memory_gb", "host_gb", "asked_memory_gb",
+                      "minutes", "asked_minutes", "micro_batch", "device_use", "kwh", "proposal")  # fmt: skip
 CLEAN_COLUMNS = ("run_id", "kind", "dataset", "model", "size_mb")
 REASON = "sgonz clean"
 
@@ -59,7 +59,7 @@ def efficiency(workdir: str | None, sweep: str | None, where: str | None, *, out
         runs = chosen(at.store.snapshot(at.sweep_id), where)
         attempts = at.store.attempts([row.run_id for row in runs])
         places = {tag: _place(at.workdir, tag) for tag in {each.tag for each in attempts}}
-        found = measured.rows(at.profile, runs, attempts, places)
+        found = measured.rows(at.profile, runs, attempts, places, costs.read(at.workdir))
     _show_rows(EFFICIENCY_COLUMNS, found, output)
 
 

@@ -46,6 +46,9 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_mb: float | None = None  # the most of all of them
     micro_batch: int | None = None  # that fitted after a larger one did not; None while whole batches do
     recompute: bool = False  # activations had to be recomputed
+    host_memory_mb: float | None = None  # the most of all of them
+    device_use: float | None = None  # percent of the time
+    energy_joules: float | None = None  # of one run
     batches: tuple[AtBatch, ...] = ()  # by batch size
 
 
@@ -59,6 +62,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     seconds_per_step: float | None = None
     seconds_per_epoch: float | None = None
     peak_memory_mb: float | None = None
+    host_memory_mb: float | None = None
+    device_use: float | None = None
+    energy_joules: float | None = None
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,25 +117,30 @@ def _with(cost: Cost, trial: Trial) -> Cost:
     else:  # a whole batch fitted: what is known of larger ones stands
         fits = trial.micro_batch or 0
         micro_batch = None if cost.micro_batch is not None and fits > cost.micro_batch else cost.micro_batch
-    peaks = [peak for peak in (cost.peak_memory_mb, trial.peak_memory_mb) if peak is not None]
     return Cost(
         shape=cost.shape, runs=cost.runs + 1, batch_size=trial.batch_size, micro_batch=micro_batch,
-        recompute=trial.recompute or cost.recompute, peak_memory_mb=max(peaks, default=None),
+        recompute=trial.recompute or cost.recompute, peak_memory_mb=_most(cost.peak_memory_mb, trial.peak_memory_mb),
         seconds_per_step=_blended(cost.seconds_per_step, trial.seconds_per_step), batches=_at_batches(cost, trial),
+        host_memory_mb=_most(cost.host_memory_mb, trial.host_memory_mb),
+        device_use=_blended(cost.device_use, trial.device_use),
+        energy_joules=_blended(cost.energy_joules, trial.energy_joules),
     )  # fmt: skip
+
+
+def _most(known: float | None, new: float | None) -> float | None:
+    return max((each for each in (known, new) if each is not None), default=None)
 
 
 def _at_batches(cost: Cost, trial: Trial) -> tuple[AtBatch, ...]:
     rows = min(trial.micro_batch or trial.batch_size, trial.batch_size)
     known = {each.batch_size: each for each in cost.batches}
     before = known.get(trial.batch_size, AtBatch(batch_size=trial.batch_size, rows=rows))
-    peaks = [before.peak_memory_mb] if before.rows == rows else []
-    peaks += [] if trial.recompute else [trial.peak_memory_mb]
+    peak = before.peak_memory_mb if before.rows == rows else None
     known[trial.batch_size] = AtBatch(
         batch_size=trial.batch_size, rows=rows,
         seconds_per_step=_blended(before.seconds_per_step, trial.seconds_per_step),
         seconds_per_epoch=_blended(before.seconds_per_epoch, trial.seconds_per_epoch),
-        peak_memory_mb=max((peak for peak in peaks if peak is not None), default=None),
+        peak_memory_mb=peak if trial.recompute else _most(peak, trial.peak_memory_mb),
     )  # fmt: skip
     return tuple(known[size] for size in sorted(known))
 

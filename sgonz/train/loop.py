@@ -299,7 +299,8 @@ def finish(
     return running.ended(
         epochs_done=at.epoch, best_epoch=best.epoch, validation_loss=found.loss, validation=found.scores,
         flags=found.flags, notes=notes, device=device_name(), seconds_per_step=report.seconds_per_step,
-        peak_memory_mb=report.sampler.most_mb or None,
+        peak_memory_mb=report.sampler.most_mb or None, host_memory_mb=report.sampler.most_host_mb,
+        device_use=report.sampler.mean_use, energy_joules=report.sampler.joules,
     )  # fmt: skip
 
 

@@ -28,6 +28,9 @@ class Sampler:
 
     def __init__(self) -> None:
         self.most_mb = 0.0  # of peak_memory_mb in all summaries
+        self.most_host_mb: float | None = None
+        self.joules: float | None = None  # in all summaries
+        self._all_uses: list[float] = []
         self._uses: list[float] = []
         self._nvml, self._handle = _nvml()
         self._energy = self._joules()
@@ -51,9 +54,19 @@ class Sampler:
             energy_joules=None if joules is None or self._energy is None else joules - self._energy,
         )  # fmt: skip
         self.most_mb = max(self.most_mb, peak)
+        if host is not None:
+            self.most_host_mb = max(self.most_host_mb or 0.0, host)
+        if used.energy_joules is not None:
+            self.joules = (self.joules or 0.0) + used.energy_joules
+        self._all_uses += self._uses
         self._uses, self._energy = [], joules
         self._begin()
         return used
+
+    @property
+    def mean_use(self) -> float | None:
+        """How busy the device was, in all summaries."""
+        return sum(self._all_uses) / len(self._all_uses) if self._all_uses else None
 
     def _begin(self) -> None:
         if torch.cuda.is_available():

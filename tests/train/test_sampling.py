@@ -81,3 +81,4 @@ def test_a_device_is_sampled_and_one_that_refuses_does_no_harm(monkeypatch, refu
     sampler.look()
     used = sampler.summary()
     assert (used.peak_memory_mb, used.device_use, used.energy_joules) == (5.0, use, energy)
+    assert (sampler.mean_use, sampler.joules) == (use, energy)
