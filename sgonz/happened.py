@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sgonz.plan.remedy import said
 from sgonz.plan.runs import Kind, State
 from sgonz.rundir import Workdir
 from sgonz.store import happened, watched
@@ -195,7 +196,7 @@ def _printable(text: str) -> str:
 
 def _failure(row: Mapping[str, Any]) -> str:
     size = f"{row['runs']:,} x " if row["runs"] > 1 else ""
-    cause = _printable(row["cause"])
+    cause = _printable(said(row["cause"]))
     return f"{size}{row['kind']} {row['dataset']} {row['model']}: {cause[:160]}  (sgonz logs {row['run_id'][:8]})"
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from sgonz.plan.remedy import said
 from sgonz.plan.runs import State
 from sgonz.plan.snapshot import Decision
 from sgonz.plan.state import RunRow
@@ -64,6 +65,6 @@ def _failures(rows: Sequence[RunRow]) -> list[Happening]:
     for key, size in causes.most_common(MOST):
         (dataset, why), row = key, one[key]
         what = "failed and are not tried again" if row.state is State.FAILED else "wait for a word"
-        text = f"{size:,} runs of {dataset} {what}: {row.reason or why} (sgonz logs {row.run_id[:8]})"
+        text = f"{size:,} runs of {dataset} {what}: {said(why) if row.state is State.FAILED else row.reason or why} (sgonz logs {row.run_id[:8]})"
         found.append(Happening(what="needs_person", key=f"failed {dataset} {why}", text=text))
     return found

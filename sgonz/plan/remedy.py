@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +10,8 @@ from msgspec import Struct
 
 from sgonz.plan.nodes import anywhere
 from sgonz.plan.runs import Outcome
+
+TWICE = re.compile(r"^(\w+) in [^:]*: (?=\1\b)")  # "DataError in readers.lines: DataError: what it says"
 
 # Words of an error -> what helps; the first that fits is shown.
 REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -28,6 +31,11 @@ REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("job ended",), "see the job's own output; a set-up line of the profile may fail"),
 )  # fmt: skip
 OTHERWISE = "read the log (sgonz logs {example}); then sgonz retry --signature {signature}"
+
+
+def said(signature: str) -> str:
+    """A signature as people read it: the place in the code and the error's name, once more, are left out."""
+    return TWICE.sub("", signature)
 
 
 class Failure(Struct, frozen=True, kw_only=True):

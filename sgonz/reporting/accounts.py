@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from sgonz.plan.remedy import said
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.reporting.source import STAGES, Row, Source
 from sgonz.reporting.tables import column, table
@@ -62,7 +63,8 @@ def failures(source: Source) -> Row:
     groups: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for run in source.runs:
         if run.state in (State.FAILED, State.SKIPPED, State.CANCELLED):
-            why = run.reason or run.signature or "no reason is known"
+            fault = run.signature if run.state is State.FAILED else None
+            why = said(fault or run.reason or run.signature or "no reason is known")
             groups[run.state, run.kind, run.dataset, run.model, why].append(run.run_id)
     listed = sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
     rows = [

@@ -28,7 +28,7 @@ def ended(at: Transaction, of: Scope, since: float) -> dict[tuple[Kind, str, Sta
 
 def causes(at: Transaction, of: Scope, since: float) -> list[CauseRow]:
     """Why runs failed, the most frequent cause first, each with one run to look at."""
-    why = func.coalesce(runs.c.reason, runs.c.signature, "no reason is known")
+    why = func.coalesce(runs.c.signature, runs.c.reason, "no reason is known")
     grouped = (runs.c.kind, runs.c.dataset, runs.c.model, why)
     size = func.count()
     found = of_scope(at, of, select(*grouped, size, func.min(runs.c.run_id), func.max(runs.c.changed))).where(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sgonz.plan.remedy import said
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import RunRow
 from sgonz.view.figures import done_of, headline, loss, number_of, printable, rate
@@ -23,7 +24,7 @@ def name_of(row: RunRow) -> str:
 def reason_of(row: RunRow) -> str:
     """What went wrong, before what was made of it."""
     fault = None if row.state in (State.CANCELLED, State.SKIPPED) else row.signature
-    return printable(fault or row.reason or row.signature or "no reason is known")
+    return printable(said(fault or row.reason or row.signature or "no reason is known"))
 
 
 def result_of(row: RunRow, metric: str | None) -> str:

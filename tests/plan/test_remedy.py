@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from sgonz.plan.remedy import Failure, grouped, remedy
+from sgonz.plan.remedy import Failure, grouped, remedy, said
 from sgonz.plan.runs import Outcome
 
 ONE = Failure(run_id="a", kind="finetune", dataset="pos", model="beto", attempt=1, outcome=Outcome.FAILED,
@@ -52,3 +52,9 @@ def test_nodes_do_not_part_a_group():
 )
 def test_every_failure_has_a_remedy(signature: str, error: str | None, outcome: str, advice: str):
     assert advice in remedy(signature, error, outcome, "run1")
+
+
+def test_a_signature_is_told_without_the_place_and_the_error_named_twice():
+    assert said("RunError in loop.finish: RunError: no finite loss") == "RunError: no finite loss"
+    assert said("ValueError in place 3") == "ValueError in place 3"
+    assert said("job ended FAILED on n1") == "job ended FAILED on n1"

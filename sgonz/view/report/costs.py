@@ -82,7 +82,7 @@ def _chosen(rows: Sequence[Row], name: str, by: str, dataset: str) -> tuple[list
 
 def _scatter(rows: Sequence[Row], name: str, axis: str, by: str, dataset: str) -> Spec:
     params, transform = _chosen(rows, name, by, dataset)
-    x = {"field": "cost", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 24}, "title": axis,
+    x = {"field": "cost", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 48}, "title": axis,
          "axis": {"format": "~s" if by != WORK else "~r", "tickCount": 8}}  # fmt: skip
     y = {
         "field": "score",
