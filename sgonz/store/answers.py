@@ -136,9 +136,12 @@ class Answers(Connected):
             return jobs.unsent(at)
 
     def live_jobs(self) -> list[JobRow]:
-        """Jobs that nobody has seen the end of, oldest first."""
+        """Jobs that nobody has seen the end of, oldest first; a turn asks several times between two writes."""
         with self.reading() as at:
-            return jobs.live_jobs(at)
+            changes = standings.changes(at)
+            if self._live is None or self._live[0] != changes:
+                self._live = changes, jobs.live_jobs(at)
+            return list(self._live[1])
 
     def unaccounted(self, *, early: bool = False) -> list[EndedJobRow]:
         """Jobs that are over, with all of their submission where it is not `early`, and not accounted yet."""

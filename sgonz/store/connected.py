@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from sgonz.journal import STORE
 from sgonz.journal import Journal as Record
+from sgonz.plan.state import JobRow
 from sgonz.store.connect import begin
 from sgonz.store.refusals import store_errors
 from sgonz.store.transaction import Transaction
@@ -26,6 +27,9 @@ class Connected:
         self.location = location
         self._workspace = workspace
         self._record = record
+        self._live: tuple[int, list[JobRow]] | None = (
+            None  # jobs, and the number of changes they were read at
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +51,7 @@ class Connected:
         """One transaction that writes; nothing of it stays when the block is left by an exception."""
         with store_errors(self.location), begin(self._engine, writes=True) as connection:
             at = Transaction(connection, self._workspace)
+            self._live = None
             yield at
             at.count_change()
 
