@@ -92,11 +92,32 @@ def _dataset(dataset: Dataset) -> Prefetched:
         for split in splits:
             hub.loaded(Source(dataset=dataset, split=split, file=hub.place(dataset, split)))
     except DataError as error:
-        return Prefetched(kind="data set", name=name, status="absent", detail=error.message)
+        why = _reason(error.__cause__) if error.__cause__ else None
+        detail = f"{error.message} ({why})" if why else error.message
+        return Prefetched(kind="data set", name=name, status="absent", detail=detail)
     status = "present" if there else "fetched"
     return Prefetched(kind="data set", name=name, status=status, detail=", ".join(splits))
 
 
 def _said(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
+    return _reason(error) or (lines[0] if lines else type(error).__name__)[:300]
+
+
+def _reason(error: BaseException) -> str | None:
+    """Why, in words; what the hub's library says begins with the number of an HTTP answer."""
+    from huggingface_hub import errors
+
+    reasons: tuple[tuple[type[BaseException], str], ...] = (
+        (errors.GatedRepoError, "it is gated: ask for access on its page, and set HF_TOKEN"),
+        (
+            errors.RepositoryNotFoundError,
+            "the hub has no such repository, or shows it only to others (HF_TOKEN)",
+        ),
+        (errors.RevisionNotFoundError, "the hub has no such revision"),
+        (errors.OfflineModeIsEnabled, "not in the cache, and the hub is switched off (HF_HUB_OFFLINE)"),
+        (errors.LocalEntryNotFoundError, "not in the cache, and the hub does not answer"),
+        (ConnectionError, "the hub does not answer"),
+    )
+    chain = [error, *filter(None, (error.__cause__, error.__context__))]
+    return next((said for kind, said in reasons if any(isinstance(each, kind) for each in chain)), None)
