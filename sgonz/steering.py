@@ -9,11 +9,13 @@ import msgspec
 from msgspec.structs import replace
 
 from sgonz import lock
-from sgonz.coordinator import Coordinator, look, tell_workers
+from sgonz.coordinator import Coordinator, tell_workers
 from sgonz.errors import SpecError
+from sgonz.plan.decide import decide
 from sgonz.plan.orders import Order, Orders, What, with_order
 from sgonz.plan.runs import Count, Positive
 from sgonz.plan.spec import convert, unknown_key
+from sgonz.seeing import snapshot
 from sgonz.sending import dismiss
 
 CAPS: dict[str, object] = {"max_jobs": Count, "max_gpus": Count, "gpu_hours": Positive}
@@ -38,8 +40,7 @@ def say(
         )
         at.journal.write(what, sweep=at.sweep.name, order=msgspec.to_builtins(order))
         at.store.set_orders(at.sweep_id, with_order(at.store.orders(at.sweep_id), order))
-        _, decision = look(at)
-        tell_workers(at, decision)
+        tell_workers(at, decide(snapshot(at, at.store.snapshot(at.sweep_id))))
         if what == "drain" and order.speaks_of_all:
             dismiss(at)
 

@@ -19,11 +19,13 @@ from sgonz.working import working
 if TYPE_CHECKING:
     from sgonz.cluster.doctor import Check
 
+ASK_AGAIN = "Try sinfo by hand: log in where it answers, load the site's slurm module, or set SLURM_CONF."
 SLURM_VARIABLES = ("SLURM_CONF",)  # what tells Slurm's commands where their cluster is
 
 
 def detect(file: str | None) -> None:
     """Write a profile of the cluster that Slurm's commands speak to here."""
+    from sgonz.cluster.base import NoAnswer
     from sgonz.cluster.detect import detect as ask
     from sgonz.cluster.drafting import draft
     from sgonz.cluster.slurm_requests import Requests
@@ -34,7 +36,12 @@ def detect(file: str | None) -> None:
     if target is not None and target.suffix != ".toml":
         raise SpecError(f"{target}: the name of a profile ends in .toml", hint=f"Say -o {target.stem}.toml.")
     environment = {name: os.environ[name] for name in SLURM_VARIABLES if os.environ.get(name)}
-    text = draft(ask(Requests(60.0, environment)), environment, time.strftime("%Y-%m-%d"))
+    with working("asking Slurm (sinfo, scontrol, sacctmgr)"):
+        try:
+            site = ask(Requests(60.0, environment))
+        except NoAnswer as silence:
+            raise NoAnswer(silence.message, hint=silence.hint or ASK_AGAIN) from silence
+    text = draft(site, environment, time.strftime("%Y-%m-%d"))
     if target is None:
         click.echo(text, nl=False)
         return
