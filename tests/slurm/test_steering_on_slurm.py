@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-from job_folders import noop
-from slurm_sweeps import DevCluster, Start, Sweeping
+from job_folders import eventually, noop
+from slurm_sweeps import FEW, DevCluster, Start, Sweeping
 
 from sgonz import codebase, steering
 from sgonz.cluster.profile import Resource
@@ -155,6 +155,22 @@ def test_slurms_own_reason_is_told_when_asked_for(start: Start) -> None:
     (why,) = reasons(sweep).values()
     assert str(why).startswith("in Slurm's queue: BeginTime (its begin time has not come")
     assert "expected to start 20" in str(why)
+
+
+def test_a_wait_for_quota_and_one_for_a_node_are_told_apart(start: Start, dev: DevCluster) -> None:
+    sweep = start(6, resource=Resource(qos="few", gres="gpu:a100:4", max_minutes=10))
+    sweep.shut()
+    sweep.turn()
+    sweep.until(lambda: len(dev.queue("--states=R")) == 2)
+
+    def waiting() -> list[str]:
+        return [str(why) for why in reasons(sweep).values() if str(why).startswith("in Slurm's queue: ")]
+
+    eventually(
+        lambda: all("Resources" in why or "Priority" in why for why in waiting())
+    )  # it has looked at them
+    assert len(waiting()) == FEW - 2
+    assert list(reasons(sweep).values()).count("held by quota") == 6 - FEW
 
 
 def test_code_edited_while_a_job_waits_changes_nothing_in_it(
