@@ -93,9 +93,11 @@ def change(pairs: tuple[str, ...], **selection: Any) -> None:
 @click.command()
 @runs
 @act_options
-@click.option("--reason", metavar="TEXT", required=True, help="Why; it is kept with what is put aside.")
+@click.option(
+    "--reason", metavar="TEXT", help="Why; it is kept with what is put aside. Not needed for a dry run."
+)
 @options.yes
-def invalidate(run_ids: tuple[str, ...], reason: str, yes: bool, **selection: Any) -> None:
+def invalidate(run_ids: tuple[str, ...], reason: str | None, yes: bool, **selection: Any) -> None:
     """Do runs again, and everything that follows from them; what there was is put aside, nothing is deleted."""
     from sgonz.commands import acting
 

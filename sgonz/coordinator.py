@@ -41,7 +41,6 @@ from sgonz.rundir import Workdir
 from sgonz.seeing import free_jobs, snapshot
 from sgonz.sending import send
 from sgonz.store.store import Store
-from sgonz.working import working
 
 BUDGET_SECONDS = 5.0  # a budget is used up by the clock, whether or not anybody writes anything
 ROUNDS = 6  # a turn decides again after gates opened; grid -> gate -> jobs never takes more
@@ -148,10 +147,9 @@ def _quiet(at: Coordinator, last: Turn | None, rows_wanted: bool) -> Turn | None
 
 
 def look(at: Coordinator) -> tuple[Sequence[RunRow], Decision]:
-    """What is known and what would follow, without changing anything; a cluster that is slow to answer is named."""
+    """What is known and what would follow, without changing anything."""
     rows = at.store.snapshot(at.sweep_id)
-    with working("asking Slurm" if at.profile.scheduler == "slurm" else "looking at the sweep"):
-        return rows, decide(snapshot(at, rows))
+    return rows, decide(snapshot(at, rows))
 
 
 def tell_workers(at: Coordinator, decision: Decision) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ def since(of: Of, moment: float, now: float) -> dict[str, Any]:
             for (kind, dataset, state), size in ended.items()
         ],
         "failures": [msgspec.to_builtins(row) for row in causes],
-        "gates": [line for line in lines if line["what"] == "gate"],
+        "gates": _opened(line for line in lines if line["what"] == "gate"),
         "bests": [msgspec.to_builtins(row) for row in bests],
         "decisions": [line for line in lines if line["what"] != "gate"],
         "lost_attempts": lost,
@@ -101,6 +101,17 @@ def _summed(ended: Mapping[tuple[Kind, str, State], int]) -> dict[str, int]:
     for (_, _, state), size in ended.items():
         total[state] += size
     return {str(state): total[state] for state in State if total[state]}
+
+
+def _opened(gates: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Gates that opened, each once: a sweep that is edited and run again goes through those that stand open."""
+    teachers: dict[str, str] = {}
+    found = []
+    for gate in gates:
+        if teachers.get(gate["dataset"]) != gate["run_id"]:
+            found.append(gate)
+        teachers[gate["dataset"]] = gate["run_id"]
+    return found
 
 
 def _decisions(of: Of, moment: float) -> Iterator[dict[str, Any]]:

@@ -74,6 +74,9 @@ class TestHistory:
         journal = Journal(Workdir(work).journal)
         teacher = json.loads(run("results", "--all", "--format", "json"))[0]["run_id"]
         journal.write("gate", dataset="pos", teacher=teacher, reason="best by validation_loss", students=3)
+        journal.write(
+            "gate", dataset="pos", teacher=teacher, reason="best by validation_loss", students=3
+        )  # again
         journal.write("gate", dataset="elsewhere", teacher=teacher, reason="of another sweep", students=3)
         journal.write("held", runs=["a", "b"], reason="its job was cancelled in the cluster")
         journal.write(

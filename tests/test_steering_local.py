@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,13 +21,14 @@ from job_folders import eventually
 from sgonz import codebase, generations, recall, steering
 from sgonz.cluster.local import LocalCluster
 from sgonz.commands.explaining import of_gate
-from sgonz.control import add_grid
+from sgonz.control import add_grid, cancel, retry
 from sgonz.coordinator import Coordinator, look, turn
 from sgonz.invalidating import invalidate
 from sgonz.plan.expand import finetune_runs
 from sgonz.plan.runs import State
 from sgonz.rebuild import rebuild
 from sgonz.rundir import Workdir, last_claim
+from sgonz.store.store import Store
 
 SWEEP = """
 name = "wrong"
@@ -186,6 +188,53 @@ def test_invalidating_is_finished_by_whoever_comes_next(
     claimed = last_claim(run)
     assert claimed is not None
     assert claimed.attempt == rows["aaaa1111"].attempts == 3  # the fence was the second
+
+
+SPOKEN: dict[str, Callable[[Coordinator], object]] = {
+    "pause": lambda at: steering.say(at, "pause", reason="a doubt"),
+    "drain": lambda at: steering.say(at, "drain", where="kind = noop"),
+    "resume": lambda at: steering.say(at, "resume"),
+    "set": lambda at: steering.change(at, {"max_jobs": 1}),
+    "retry": lambda at: retry(at, at.store.snapshot(at.sweep_id)),
+    "cancel": lambda at: cancel(at, at.store.snapshot(at.sweep_id)),
+}
+
+
+@pytest.mark.parametrize("word", SPOKEN)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_word_whose_command_was_killed_half_way_is_said_again_and_counts_once(
+    at: Coordinator, monkeypatch: pytest.MonkeyPatch, word: str, moment: str
+) -> None:
+    """Killed around the write into the store: the journal has it, and saying it again comes to the same."""
+    if word == "retry":
+        cancel(at, at.store.snapshot(at.sweep_id)[:2])
+    elif word == "resume":
+        steering.say(at, "pause")
+    with monkeypatch.context() as patch:
+        for name in ("set_orders", "set_state"):
+            real = getattr(type(at.store), name)
+
+            def dying(store: Store, *given: object, real: Any = real, **named: object) -> None:
+                if moment == "after":
+                    real(store, *given, **named)
+                raise KeyboardInterrupt
+
+            patch.setattr(type(at.store), name, dying)
+        with pytest.raises(KeyboardInterrupt):
+            SPOKEN[word](at)
+    lines = [json.loads(line) for line in at.workdir.journal.read_bytes().splitlines()]
+    assert word in {line["type"] for line in lines}
+    SPOKEN[word](at)
+    once = at.store.orders(at.sweep_id), states(at)
+    SPOKEN[word](at)
+    again = at.store.orders(at.sweep_id)
+    assert [(said.what, said.where) for said in again.said] == [
+        (said.what, said.where) for said in once[0].said
+    ]
+    assert (again.max_jobs, states(at)) == (once[0].max_jobs, once[1])
+    assert len(again.said) <= 1
+    wanted = {"cancel": State.CANCELLED}.get(word, State.PENDING)
+    assert set(states(at).values()) == {wanted}
 
 
 def test_a_result_of_an_earlier_generation_that_is_told_late_does_not_count(at: Coordinator) -> None:

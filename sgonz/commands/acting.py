@@ -130,10 +130,12 @@ def change(pairs: Sequence[str], **selection: Any) -> None:
             _prioritise(at, settings["priority"] or 0.0, asked)
 
 
-def invalidate(run_ids: Sequence[str], *, reason: str, yes: bool, **selection: Any) -> None:
+def invalidate(run_ids: Sequence[str], *, reason: str | None, yes: bool, **selection: Any) -> None:
     asked = Selection(**selection)
     if not (run_ids or asked.where):
         raise SpecError("invalidate: which runs?", hint="Name runs, or choose them with --where.")
+    if not (reason or asked.dry_run):
+        raise SpecError("invalidate: why?", hint="Say --reason TEXT: it is kept with what is put aside.")
     at = reopen(workdir_of(asked.workdir), asked.sweep)
     with closing(at):
         picked = chosen(looked(at)[0], asked.where, run_ids, asked.limit)
@@ -145,7 +147,7 @@ def invalidate(run_ids: Sequence[str], *, reason: str, yes: bool, **selection: A
             )
 
         def act(at: Coordinator, rows: Sequence[RunRow]) -> int:
-            return len(invalidate_runs(at, picked, reason))
+            return len(invalidate_runs(at, picked, reason or ""))
 
         _do(at, found, "planned again; what there was is kept in generations/ of their folders", act, asked)
 

@@ -47,8 +47,8 @@ def chosen(
 
 
 def looked(at: Coordinator) -> tuple[Sequence[RunRow], Decision]:
-    """Every run, and what would be decided now; a sweep of very many takes a moment."""
-    with working("reading runs"):
+    """Every run, and what would be decided now; a sweep of very many, or a slow cluster, takes a moment."""
+    with working("reading runs, asking Slurm" if at.profile.scheduler == "slurm" else "reading runs"):
         return look(at)
 
 

@@ -88,4 +88,8 @@ def test_logs_are_followed_on_two_nodes_and_a_run_is_done_again_by_hand(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "work/runs").rglob("*")} == before
     assert prompt.answer("results", "--all") == results
     assert not list((tmp_path / "work/debug").iterdir())
+    assert ids[0][:8] in prompt.say("invalidate", ids[0], "--dry-run")
+    unsaid = prompt.begin("invalidate", ids[0])
+    assert "Say --reason TEXT" in unsaid.communicate()[0]
+    assert unsaid.returncode == 2
     assert "sgonz-debug" in dev.ask("sacct", "-X", "-n", "-o", "JobName%20", "-S", "now-10minutes")
