@@ -197,37 +197,48 @@ class SlurmCluster:
         }  # fmt: skip
         asked = {name: key for name, (key, _) in unlisted.items() if name not in reports}
         try:
-            known = self._accounted(asked.values())
+            lines = self._accounted(asked.values())
         except NoAnswer as silence:
             self._remarks.append(silence.message)
             return reports
+        known = _by_key(lines, asked.values())
+        listed = (*lines, *(self._listing or ())) if self.keeps_accounts else ()
+        arrays = {line.array for line in listed}
         for name, key in asked.items():
             line = known.get(key)
-            report = line.report if line is not None and line.is_over else self._vanished(key)
-            reports[name] = report
+            if line is not None and line.is_over:
+                reports[name] = line.report
+            else:
+                waited = line is None and key[0] in arrays and not unlisted[name][1].started
+                reports[name] = self._vanished(key, waited=waited)
         self._remember_missing([key for name, key in asked.items() if reports[name] is None])
         return reports
 
-    def _accounted(self, keys: Collection[tuple[int, int]]) -> dict[tuple[int, int], Line]:
+    def _accounted(self, keys: Collection[Key]) -> list[Line]:
+        """What sacct says of the arrays of these jobs."""
         if not keys or not self._known_limits().accounting:
-            return {}
+            return []
         arrays = ",".join(str(array) for array in sorted({array for array, _ in keys}))
         answer = self.requests.ask("sacct", "-X", "-n", "-P", "-j", arrays, "-o", SACCT_FORMAT)
-        return _by_key(read_sacct(answer), keys)
+        return read_sacct(answer)
 
-    def _vanished(self, key: tuple[int, int]) -> JobReport | None:
-        """A job that both have not known for long enough; None before that."""
+    def _vanished(self, key: Key, *, waited: bool) -> JobReport | None:
+        """A job that both have not known for long enough; None before that.
+
+        Of an array of which others are known, one that never started was cancelled while it `waited`: Slurm takes it
+        out of the array's line in the queue and keeps no record of it.
+        """
         since = self.requests.notes.missing.get(f"{key[0]}_{key[1]}")
         if since is None or time.time() - since < self._vanished_seconds:
             return None
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
-        return JobReport(
-            status=JobStatus.GONE,
-            outcome=Outcome.UNKNOWN,
-            evidence=f"neither squeue nor sacct has known it since {when}",
-        )
+        evidence = f"neither squeue nor sacct has known it since {when}"
+        if waited:
+            evidence += "; of its array others are known: it was cancelled while it waited"
+        outcome = Outcome.CANCELLED if waited else Outcome.UNKNOWN
+        return JobReport(status=JobStatus.GONE, outcome=outcome, evidence=evidence)
 
-    def _remember_missing(self, keys: Iterable[tuple[int, int]]) -> None:
+    def _remember_missing(self, keys: Iterable[Key]) -> None:
         before = self.requests.notes.missing
         now = time.time()
         names = [f"{array}_{index}" for array, index in keys]
@@ -368,7 +379,7 @@ class SlurmCluster:
         return self._limits
 
 
-def _by_key(lines: Sequence[Line], wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Line]:
+def _by_key(lines: Sequence[Line], wanted: Iterable[Key]) -> dict[Key, Line]:
     """The line of every wanted job; one that stands for a whole array speaks for what no other line names."""
     named: dict[tuple[int, int], Line] = {}
     whole: dict[int, Line] = {}

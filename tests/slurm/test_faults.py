@@ -56,6 +56,18 @@ def test_a_queued_array_cancelled_as_a_whole_is_held_too(start: Start, dev: DevC
     assert not sweep.at.store.live_jobs()
 
 
+def test_jobs_cancelled_while_they_wait_of_which_slurm_keeps_no_record_are_held_too(
+    start: Start, dev: DevCluster
+) -> None:
+    sweep = start(4, resource=Resource(sbatch=("--hold",), max_minutes=10), times={"vanished_seconds": 1.0})
+    sweep.turn()
+    array = sweep.external_ids[0].split("_")[0]
+    dev.ask("scancel", f"{array}_[1-2]")
+    sweep.until(lambda: sweep.count(State.CANCELLED) == 2)
+    assert sweep.external_ids == [f"{array}_0", f"{array}_3"]
+    assert sweep.turn().sent == 0
+
+
 def test_a_preempted_job_is_started_again_by_slurm_and_sent_once(start: Start, dev: DevCluster) -> None:
     sweep = start(2, resource=Resource(partition="low", gres="gpu:a100:4", max_minutes=10))
     sweep.shut()
