@@ -59,5 +59,5 @@ def _asked(folder: Path, period: int) -> Quota | None:
 def said(left: int, size: int, needed: int, whose: str) -> str | None:
     if left >= min(LEAST_SHARE * size, LEAST_BYTES) and needed <= left:
         return None
-    more = f", and what is still to come takes up to {needed / GIB:.1f} GiB" if needed else ""
+    more = f", and what is still to come takes up to {needed / GIB:.1f} GiB" if needed > left else ""
     return f"disk: {max(left, 0) / GIB:.1f} GiB left {whose}{more}; `sgonz clean` shows what can go"

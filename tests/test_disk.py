@@ -23,7 +23,7 @@ def test_too_little_room_is_told_of_in_one_line(free: int, size: int, needed: in
     assert (said is not None) is warned
     if said:
         assert "sgonz clean" in said
-        assert (f"up to {needed}.0 GiB" in said) == bool(needed)
+        assert (f"up to {needed}.0 GiB" in said) == (needed > free)
 
 
 def test_the_quota_of_the_folders_own_device_counts_before_free_space(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,9 +16,11 @@ from torch.optim import AdamW
 
 from sgonz import costs
 from sgonz.events import EpochEnded, MemoryShort, RunReady
+from sgonz.plan.history import History, Trial, noted
 from sgonz.plan.runs import Kind, Outcome
+from sgonz.train import execute as execute_module
 from sgonz.train import finetune, loop, memory, step
-from sgonz.train.execute import execute
+from sgonz.train.execute import begin, execute
 from sgonz.train.memory import out_of_memory, recompute_activations
 
 SETTINGS = {"epochs": 2, "learning_rate": 1e-4}
@@ -215,3 +219,20 @@ def test_torch_itself_is_understood_when_the_machine_has_no_room():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert out_of_memory(caught.value)
+
+
+def test_a_run_on_a_gpu_begins_with_the_rows_that_are_predicted_to_fit(bench, monkeypatch):
+    run = bench.run(
+        "run", Kind.FINETUNE, "text", "albert", settings=SETTINGS | {"batch_size": 64}
+    ).read_spec()
+    gpu, known = torch.device("cuda"), History()
+    for size, peak in ((16, 3000.0), (32, 5000.0)):
+        like = msgspec.structs.replace(run, settings=msgspec.structs.replace(run.settings, batch_size=size))
+        known = noted(known, [(like, Trial(device="GPU", batch_size=size, peak_memory_mb=peak))])
+    monkeypatch.setattr(execute_module, "device_name", lambda: "GPU")
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=8000 * 2**20)
+    )
+    assert begin(known, run, gpu) == (32, False)
+    assert begin(known, run, torch.device("cpu")) == (None, False)
+    assert begin(History(), run, gpu) == (None, False)
