@@ -10,7 +10,9 @@ INVALIDATED = "invalidated: "  # what the reason of a run begins with that is to
 INVALIDATED_AT_WORK = "invalidated while a job had it: "
 
 
-class RunRow(msgspec.Struct, frozen=True, kw_only=True):
+# Plain values, so nothing in them points back: with a hundred thousand of them the garbage collector, which would look
+# at each again and again, took a third of a turn.
+class RunRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One run as the store knows it."""
 
     run_id: str

@@ -251,7 +251,7 @@ class HoursRow(Row, frozen=True, kw_only=True):
     wasted: float
 
 
-class ResultRow(Row, frozen=True, kw_only=True):
+class ResultRow(Row, frozen=True, kw_only=True, gc=False):
     """One run with its settings and its final scores, for tables."""
 
     run_id: str
