@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sgonz import codebase
@@ -21,6 +22,8 @@ from sgonz.store.connect import is_url
 from sgonz.store.copying import copy
 from sgonz.store.maintain import backup
 from sgonz.store.store import open_store
+
+SHORTER = "{minutes} minutes are asked for, twice what runs like these took; partitions that allow it are open to it"
 
 
 def rehearse(planned: Planned, profile: Profile, workdir: Workdir) -> list[Written]:
@@ -44,7 +47,10 @@ def scripts(at: Coordinator) -> Iterator[Written]:
         jobs = action.jobs[waiting:]
         specs = {spec.run_id: spec for spec in at.store.specs(run_id for job in jobs for run_id in job)}
         for place, part in submissions(at, jobs, specs):
-            yield from at.cluster.written(at.workdir, job_list_of(at, part, place, sequence, specs))
+            jobs_sent = job_list_of(at, part, place, sequence, specs)
+            why = "" if jobs_sent.minutes is None else SHORTER.format(minutes=jobs_sent.minutes)
+            for each in at.cluster.written(at.workdir, jobs_sent):
+                yield replace(each, why=why)
             sequence += 1
 
 

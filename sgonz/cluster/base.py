@@ -49,6 +49,7 @@ class Written:
 
     command: str  # as typed at a prompt
     script: str = ""  # the file that it names, where it names one
+    why: str = ""  # it asks for something else than its class says
 
 
 class NoAnswer(SgonzError):

@@ -85,6 +85,8 @@ def rehearse(name: str, workdir: str | None, cluster: str | None, changes: Seque
     with working("thinking it through"):
         found = think(planned, profile, folder)
     for each in found:
+        if each.why:
+            options.say(each.why)
         click.echo(f"$ {each.command}")
         if each.script:
             click.echo(each.script.rstrip("\n") + "\n")

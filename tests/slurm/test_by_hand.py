@@ -62,6 +62,7 @@ class Prompt:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_logs_are_followed_on_two_nodes_and_a_run_is_done_again_by_hand(
     dev: DevCluster, tmp_path: Path
 ) -> None:
@@ -69,7 +70,7 @@ def test_logs_are_followed_on_two_nodes_and_a_run_is_done_again_by_hand(
     prompt.say("submit", "short.toml", "--cluster", "mine.toml")
     following = prompt.begin("logs", "-f", "--where", "kind = finetune")
     prompt.say("run", "short.toml", "--cluster", "mine.toml")
-    followed, _ = following.communicate(timeout=120)
+    followed, _ = following.communicate(timeout=600)
     assert following.returncode == 0, followed
     results = prompt.answer("results", "--all")
     ids = [row["run_id"] for row in results]
