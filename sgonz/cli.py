@@ -219,7 +219,7 @@ def clean(
     workdir: str | None, sweep: str | None, where: str | None, limit: int | None, dry_run: bool, keep: Any,
     yes: bool, output: str,
 ) -> None:  # fmt: skip
-    """Show weights that nobody will ask for, with their sizes, then ask and remove them; scores stay."""
+    """Show weights and stored logits that nobody will ask for, with their sizes, then ask and remove them; scores stay."""
     from sgonz.commands import tending
 
     tending.clean(workdir, sweep, where, limit, keep=keep, dry_run=dry_run, yes=yes, output=output)
