@@ -7,11 +7,13 @@ from textwrap import wrap
 
 from rich.text import Text
 
+from sgonz.plan.state import RunRow
 from sgonz.scene import Scene
 from sgonz.view import panels
-from sgonz.view.figures import MISSING
+from sgonz.view.figures import printable
 from sgonz.view.glyphs import bar
 from sgonz.view.grid import own, words
+from sgonz.view.lines import reason_of
 from sgonz.view.opened import opened
 from sgonz.view.panels import Paper, hours, length, moment
 from sgonz.view.sight import LISTS, PAGES, Sight, total
@@ -212,7 +214,7 @@ def _failures(scene: Scene, sight: Sight, paper: Paper, room: int) -> list[Text]
     if 0 <= at < len(scene.failed.rows):
         row = scene.failed.rows[at]
         lines += [Text(end="")] * (room - 2 - len(lines))
-        lines.append(words(row.reason or row.signature or MISSING, "red"))
+        lines.append(words(_whole_cause(row), "red"))
         lines.append(
             words(
                 f"sgonz logs {row.run_id[:8]}  ·  sgonz explain {row.run_id[:8]}  ·  sgonz retry {row.run_id[:8]}",
@@ -220,6 +222,12 @@ def _failures(scene: Scene, sight: Sight, paper: Paper, room: int) -> list[Text]
             )
         )
     return lines
+
+
+def _whole_cause(row: RunRow) -> str:
+    """What went wrong, and what was made of it where that is more."""
+    cause = reason_of(row)
+    return cause if row.reason is None or printable(row.reason) == cause else f"{cause}; {row.reason}"
 
 
 def narrow(scene: Scene, paper: Paper, room: int) -> list[Text]:

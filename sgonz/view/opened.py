@@ -33,8 +33,13 @@ def opened(scene: Scene, paper: Paper, room: int) -> list[Text]:
         ),
     ]
     if run.log:
-        lines += [Text(end=""), words("the end of its log", "dim"), *(words(line) for line in run.log[-12:])]
+        lines += [Text(end=""), words("the end of its log", "dim"), *map(_of_log, run.log[-12:])]
     return lines
+
+
+def _of_log(line: str) -> Text:
+    """A traceback is read by how far its lines stand in."""
+    return own(" " * (len(line) - len(line.lstrip(" "))) + printable(line))
 
 
 def _facts(run: Opened, paper: Paper) -> list[Text]:
