@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-from email.message import EmailMessage
 from pathlib import Path
 
 from sgonz.cluster.base import Cluster
@@ -39,6 +38,8 @@ def _by_sendmail(to: str, subject: str, text: str) -> str | None:
     program = shutil.which("sendmail") or shutil.which("sendmail", path=PLACES)
     if program is None:
         return 'this machine has no sendmail; with mail_through = "slurm" Slurm sends the mail'
+    from email.message import EmailMessage  # it takes a while, and few commands send anything
+
     message = EmailMessage()
     message["To"], message["Subject"] = to, subject
     message.set_content(text)

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
 from sgonz.errors import StoreError
 from sgonz.rundir import disk_errors
+from sgonz.store.tables import SELECTED
 
 Journal = Literal["wal", "delete"]
 
@@ -75,6 +76,7 @@ def new_engine(location: str | Path, *, read_only: bool, journal: Journal | None
     url = engine_url(location)
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(Path(str(url.database)), read_only=read_only, journal=journal)
+    SELECTED.dialect_options["postgresql"]["where"] = text("selected")
     # Compiling takes a second where the planner is far off, and nothing that we ask runs long enough to gain it back.
     options = [*_options(url), "-c jit=off", *(["-c default_transaction_read_only=on"] if read_only else [])]
     try:
