@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 
 from sgonz import bare
 
@@ -29,6 +28,7 @@ class Job:
         self.restart = restart
         self.event_file = event_file
         self.told = told
+        self._jobs: JobList | None = None
         self._stream = os.open(event_file, os.O_WRONLY | os.O_APPEND)
 
     def run_folder(self, run_id: str) -> str:
@@ -48,13 +48,15 @@ class Job:
 
         self.append(events.line(event))
 
-    @cached_property
+    @property
     def jobs(self) -> JobList:
-        import msgspec
+        if self._jobs is None:
+            import msgspec
 
-        from sgonz.rundir import JobList
+            from sgonz.rundir import JobList
 
-        return msgspec.convert(self.listed, JobList)
+            self._jobs = msgspec.convert(self.listed, JobList)
+        return self._jobs
 
     @property
     def path(self) -> Path:

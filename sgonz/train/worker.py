@@ -7,7 +7,6 @@ imported for the first one: of a job that is short, starting is most of the time
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -184,7 +183,7 @@ def take_up(job: Job, run_id: str, unfinished: Collection[str], given: bytes | N
     try:
         if os.path.exists(f"{root}/output/scores.json"):
             return adopt(job, run_id)
-        spec = json.loads(given) if given else bare.read(f"{root}/run.json")
+        spec = bare.loads(given) if given else bare.read(f"{root}/run.json")
         if not isinstance(spec, dict) or "kind" not in spec:
             raise ValueError("run.json is not that of a run")
     except (ValueError, OSError) as error:

@@ -91,7 +91,7 @@ def test_run_whose_files_cannot_be_read_fails_alone(workdir: Workdir, start: Sta
     work(start, workdir, job_list(TAG, ["aa01", "bb02", "cc03"]))
     outcomes = [(end.run_id, end.outcome, end.signature) for end in ends(told(workdir.job(TAG)))]
     assert outcomes == [
-        ("aa01", Outcome.FAILED, "JSONDecodeError in run.json"),
+        ("aa01", Outcome.FAILED, "ValueError in run.json"),
         ("bb02", Outcome.FAILED, "FileNotFoundError in run.json"),
         ("cc03", Outcome.COMPLETED, None),
     ]
@@ -140,6 +140,9 @@ def test_worker_itself_loads_no_training_library_and_starts_with_little() -> Non
         "typing",
         "dataclasses",
         "pathlib",
+        "json",
+        "re",
+        "enum",
     }
     code = f"import sys, sgonz.train.worker; print({slow} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
