@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from sgonz.collection import collect
+from sgonz.coordinator.collection import collect
 from sgonz.events import EpochEnded, JobStarted, Progress, RunEnded, RunStarted
 from sgonz.plan.runs import Dataset, Kind, Model, Outcome, RunSpec, Settings
 from sgonz.rundir import Workdir

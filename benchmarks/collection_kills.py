@@ -28,7 +28,7 @@ from typing import Any
 
 import msgspec
 
-from sgonz import collection
+from sgonz.coordinator import collection
 from sgonz.events import EpochEnded, JobStarted, Progress, RunStarted
 from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
 from sgonz.rundir import Workdir

@@ -10,8 +10,8 @@ import msgspec
 
 from sgonz.cluster.profile import Profile, Resource
 from sgonz.cluster.slurm import SlurmCluster
-from sgonz.control import add_grid
-from sgonz.coordinator import Coordinator
+from sgonz.control.runs import add_grid
+from sgonz.coordinator.turn import Coordinator
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
 from sgonz.plan.spec import decode

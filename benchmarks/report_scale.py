@@ -18,10 +18,10 @@ from typing import Any
 from sgonz import catalog, reporting
 from sgonz.commands.reporting import write
 from sgonz.importing import _add_sweep, _select
-from sgonz.opening import named, open_existing
 from sgonz.rundir import Workdir
 from sgonz.store.imported import Imported
 from sgonz.store.store import open_store
+from sgonz.sweep.opening import named, open_existing
 
 RATES, BATCHES = (1e-5, 2e-5, 3e-5, 5e-5, 1e-4), (8, 16, 32, 64, 128)
 

@@ -145,8 +145,8 @@ def sgonz(**changes: Any) -> Callable[[int, Path, Clock], None]:
     def case(runs: int, folder: Path, clock: Clock) -> None:
         from noop_sweep import sweep_of_nothing
 
-        from sgonz.coordinator import turn
-        from sgonz.turning import pause_after
+        from sgonz.coordinator.turn import turn
+        from sgonz.coordinator.turning import pause_after
 
         at = sweep_of_nothing(folder, runs, **changes)
         clock.began = time.perf_counter()
@@ -168,7 +168,7 @@ def submission(runs: int, folder: Path, clock: Clock) -> None:
     """From the grid in the store to the last sbatch accepted; the jobs are held and ended then."""
     from noop_sweep import sweep_of_nothing
 
-    from sgonz.coordinator import turn
+    from sgonz.coordinator.turn import turn
 
     for name, per_job in (("packed", None), ("unpacked", 1)):
         at = sweep_of_nothing(folder / name, runs, runs_per_job=per_job, hold=True)

@@ -27,8 +27,7 @@ from sqlalchemy import text
 
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import load_profile
-from sgonz.coordinator import Coordinator, turn
-from sgonz.opening import Stored
+from sgonz.coordinator.turn import Coordinator, turn
 from sgonz.plan.expand import Sources, finetune_runs
 from sgonz.plan.runs import Dataset, Model, State
 from sgonz.plan.spec import decode
@@ -36,6 +35,7 @@ from sgonz.rundir import Workdir
 from sgonz.store.connect import is_url, new_engine
 from sgonz.store.query import named_queries
 from sgonz.store.store import Store, open_store
+from sgonz.sweep.opening import Stored
 
 DATASETS, MODELS = 8, 10
 PIVOT = """SELECT dataset, model, SUM(CASE WHEN state = 'COMPLETED' THEN 1 ELSE 0 END) AS completed,

@@ -28,13 +28,13 @@ from rich.console import Console
 from store_scale import fill
 
 from sgonz.commands.watching import subject
+from sgonz.looking.scene import Request, Scene
+from sgonz.looking.watching import Watcher
 from sgonz.rundir import Workdir
-from sgonz.scene import Request, Scene
 from sgonz.store.store import open_store
 from sgonz.view.dashboard import screen
 from sgonz.view.paint import Painter
 from sgonz.view.sight import PAGES, Sight
-from sgonz.watching import Watcher
 
 SIZES = ((80, 24), (200, 60))
 RUNNING = 200

@@ -6,7 +6,7 @@ TYPE_CHECKING = False  # as type checkers read it: a worker starts without typin
 if TYPE_CHECKING:
     from typing import Any
 
-    from sgonz.frames import open_store
+    from sgonz.looking.frames import open_store
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "open_store"]
@@ -15,7 +15,7 @@ __all__ = ["__version__", "open_store"]
 def __getattr__(name: str) -> Any:
     """`sgonz.open_store` on first use, so that start-up does not wait for a database library."""
     if name == "open_store":
-        from sgonz.frames import open_store
+        from sgonz.looking.frames import open_store
 
         return open_store
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """`python -m sgonz` is `sgonz`."""
 
-from sgonz.cli import main
+from sgonz.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -25,10 +25,10 @@ from sgonz.cluster.profile import Profile
 from sgonz.cluster.slurm_requests import Requests, clean_environment
 from sgonz.cluster.verdicts import judge
 from sgonz.errors import SgonzError, StoreSilent
-from sgonz.opening import database
 from sgonz.plan.expand import Sources
 from sgonz.rundir import Workdir
 from sgonz.store.connect import MOUNTS, file_system, is_url, journal_for, shown
+from sgonz.sweep.opening import database
 
 LITTLE_GB = 50.0  # a grid's checkpoints and caches
 NOTHING_GB = 1.0

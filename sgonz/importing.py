@@ -12,18 +12,19 @@ from typing import Any
 
 import msgspec
 
-from sgonz import catalog, lock
+from sgonz import catalog
 from sgonz.errors import DataError, SpecError
-from sgonz.opening import Stored
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Kind
 from sgonz.plan.selection import best, collapsed_runs
 from sgonz.plan.state import RunRow
-from sgonz.provenance import provenance
 from sgonz.rundir import Workdir
 from sgonz.store.imported import Imported
 from sgonz.store.store import Store, open_store
-from sgonz.sweepfile import dump
+from sgonz.sweep.opening import Stored
+from sgonz.sweep.provenance import provenance
+from sgonz.sweep.sweepfile import dump
+from sgonz.workdir import lock
 
 # Field -> what its column may be called; --column FIELD=COLUMN adds any other name.
 COLUMNS = {

@@ -14,10 +14,9 @@ from typing import Any
 
 import msgspec
 
-from sgonz.collection import file_order, read_stretch
+from sgonz.coordinator.collection import file_order, read_stretch
 from sgonz.errors import StoreError
 from sgonz.events import size
-from sgonz.journal import JOURNAL_FORMAT, undone
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
@@ -27,6 +26,7 @@ from sgonz.store.maintain import forget_workspace
 from sgonz.store.rows import ArtifactRow, BenchmarkRow, EndedJob, Problem, Stretch, UsageRow
 from sgonz.store.store import Store
 from sgonz.store.transaction import Transaction
+from sgonz.workdir.journal import JOURNAL_FORMAT, undone
 
 FOUND = "found-on-disk"  # sweep of runs that the journal does not know
 

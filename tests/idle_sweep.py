@@ -12,8 +12,8 @@ from plan.small_sweep import small_sources, small_sweep
 
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import Profile
-from sgonz.control import add_grid
-from sgonz.coordinator import Coordinator
+from sgonz.control.runs import add_grid
+from sgonz.coordinator.turn import Coordinator
 from sgonz.rundir import Workdir
 from sgonz.store.store import open_store
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from sgonz.cli import sgonz
+from sgonz.cli.main import sgonz
 from sgonz.errors import SgonzError
 
 ROWS = "dataset,model,learning_rate,batch_size,epochs,validation_loss,seconds\npos,beto,5e-5,16,3,0.5,9\nner,beto,5e-5,16,3,0.4,9\n"

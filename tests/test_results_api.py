@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import sgonz
-from sgonz.answers import leaderboard
+from sgonz.cli.options import latex, print_rows
 from sgonz.commands.looking import print_for_papers
 from sgonz.errors import StoreError, UserError
-from sgonz.frames import parquet
-from sgonz.options import latex, print_rows
+from sgonz.looking.answers import leaderboard
+from sgonz.looking.frames import parquet
 from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
 from sgonz.store.store import open_store
 

@@ -16,9 +16,9 @@ import msgspec
 from sgonz.cluster.base import JobReport, JobStatus, JobUsage, Written
 from sgonz.cluster.processes import UNKNOWN_START, Identity, Process, processes, send, start_of
 from sgonz.cluster.profile import Profile
-from sgonz.codebase import setup_lines
 from sgonz.plan.state import JobRow
 from sgonz.rundir import JobList, Workdir, write_atomic
+from sgonz.workdir.codebase import setup_lines
 
 if TYPE_CHECKING:
     from sgonz.cluster.local_executor import WorkerExecutor

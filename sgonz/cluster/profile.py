@@ -17,7 +17,7 @@ from sgonz.errors import SpecError
 from sgonz.plan.runs import Count, NotNegative, Positive
 from sgonz.plan.spec import Table, convert, unknown_key
 from sgonz.resources import shipped
-from sgonz.sweepfile import read_toml
+from sgonz.sweep.sweepfile import read_toml
 
 FOLDER = "cluster_configs"
 

@@ -38,10 +38,10 @@ from sgonz.cluster.slurm_words import (
     read_sacct,
     read_squeue,
 )
-from sgonz.codebase import setup_lines
 from sgonz.plan.runs import Outcome
 from sgonz.plan.state import JobRow
 from sgonz.rundir import JobList, Workdir, write_atomic
+from sgonz.workdir.codebase import setup_lines
 
 if TYPE_CHECKING:
     from sgonz.cluster.slurm_executor import ArrayExecutor

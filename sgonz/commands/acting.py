@@ -9,20 +9,22 @@ from typing import Any
 import click
 import msgspec
 
-from sgonz import detached, failing, options, steering
+from sgonz.cli import options
 from sgonz.commands.looking import chosen, looked
 from sgonz.commands.planning import show
-from sgonz.control import cancel as cancel_runs
-from sgonz.control import may_be_retried
-from sgonz.control import retry as retry_runs
-from sgonz.coordinator import Coordinator, closing
+from sgonz.control import failing, steering
+from sgonz.control.invalidating import following
+from sgonz.control.invalidating import invalidate as invalidate_runs
+from sgonz.control.runs import cancel as cancel_runs
+from sgonz.control.runs import may_be_retried
+from sgonz.control.runs import retry as retry_runs
+from sgonz.coordinator import detached
+from sgonz.coordinator.turn import Coordinator, closing
 from sgonz.errors import SpecError
-from sgonz.invalidating import following
-from sgonz.invalidating import invalidate as invalidate_runs
-from sgonz.opening import reopen
 from sgonz.plan.orders import Order, What, holds, matches
 from sgonz.plan.state import RunRow
-from sgonz.planned import workdir_of
+from sgonz.sweep.opening import reopen
+from sgonz.sweep.planned import workdir_of
 
 COLUMNS = ("run_id", "kind", "dataset", "model", "state")
 Act = Callable[[Coordinator, Sequence[RunRow]], int]

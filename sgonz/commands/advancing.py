@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from sgonz import detached, options
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.commands.running import next_turn, show_status
-from sgonz.coordinator import Coordinator, Turn, closing, turn
+from sgonz.coordinator import detached
+from sgonz.coordinator.sending import dismiss
+from sgonz.coordinator.turn import Coordinator, Turn, closing, turn
 from sgonz.errors import StoreSilent
-from sgonz.lock import Busy
-from sgonz.opening import reopen
-from sgonz.planned import workdir_of
 from sgonz.rundir import Workdir
-from sgonz.sending import dismiss
-from sgonz.working import working
+from sgonz.sweep.opening import reopen
+from sgonz.sweep.planned import workdir_of
+from sgonz.workdir.lock import Busy
 
 TRIES = 6  # of an advance job that finds the work folder busy, or is not given a successor
 TRY_SECONDS = 30.0  # between them; all of them fit into [advance] max_minutes

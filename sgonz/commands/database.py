@@ -6,15 +6,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from sgonz import lock, options
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.commands.planning import show
 from sgonz.errors import StoreError
-from sgonz.opening import database
-from sgonz.planned import workdir_of
 from sgonz.rundir import Workdir
 from sgonz.store.connect import is_url, shown
 from sgonz.store.store import Store, open_store
-from sgonz.working import working
+from sgonz.sweep.opening import database
+from sgonz.sweep.planned import workdir_of
+from sgonz.workdir import lock
 
 BEST = ("dataset", "student", "teacher", "learning_rate", "batch_size", "epochs_done", "validation_loss",
         "validation_score", "run_id")  # fmt: skip

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sgonz import options
+from sgonz.cli import options
 from sgonz.cluster.base import NoAnswer
 from sgonz.commands.looking import chosen, looked
 from sgonz.commands.planning import show
-from sgonz.coordinator import Coordinator, closing
-from sgonz.opening import reopen
+from sgonz.coordinator.turn import Coordinator, closing
 from sgonz.plan.decide import Decision
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import JobRow, RunRow
-from sgonz.planned import workdir_of
+from sgonz.sweep.opening import reopen
+from sgonz.sweep.planned import workdir_of
 
 
 def explain(name: str, workdir: str | None, sweep: str | None, *, output: str) -> None:

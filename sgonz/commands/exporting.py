@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from sgonz import options
+from sgonz.cli import options
+from sgonz.cli.working import Working, working
 from sgonz.commands.looking import chosen
 from sgonz.commands.reporting import file_name, sweep_name
 from sgonz.errors import UserError
-from sgonz.opening import named, open_existing
 from sgonz.plan.runs import Kind
 from sgonz.plan.state import RunRow
-from sgonz.planned import workdir_of
 from sgonz.store.store import Store
-from sgonz.working import Working, working
+from sgonz.sweep.opening import named, open_existing
+from sgonz.sweep.planned import workdir_of
 
 COLUMNS = (
     "run_id",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import click
 import msgspec
 
-from sgonz import failing as found_failing
-from sgonz import options
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.commands.looking import chosen
 from sgonz.commands.planning import show
-from sgonz.coordinator import closing
-from sgonz.opening import reopen
+from sgonz.control import failing as found_failing
+from sgonz.coordinator.turn import closing
 from sgonz.plan.remedy import FailureGroup
-from sgonz.planned import workdir_of
-from sgonz.working import working
+from sgonz.sweep.opening import reopen
+from sgonz.sweep.planned import workdir_of
 
 COLUMNS = ("signature", "runs", "unsolved", "attempts", "gpu_hours", "example", "error", "remedy")
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
-from sgonz import lock, options
+from sgonz.cli import options
 from sgonz.commands.planning import show
 from sgonz.errors import SpecError
-from sgonz.opening import named, open_existing
-from sgonz.planned import workdir_of
 from sgonz.store.store import Store
+from sgonz.sweep.opening import named, open_existing
+from sgonz.sweep.planned import workdir_of
+from sgonz.workdir import lock
 
 TAG = re.compile(r"[\w.+-]{1,40}")  # nothing that a selector or a shell would read as its own
 

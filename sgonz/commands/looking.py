@@ -10,19 +10,22 @@ from typing import Any
 
 import click
 
-from sgonz import answers, climbing, costs, detached, disk, options, standing
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.commands.labelling import labels_of
 from sgonz.commands.planning import find_run, show
-from sgonz.coordinator import Coordinator, closing, look
+from sgonz.coordinator import climbing, detached, disk, standing
+from sgonz.coordinator.turn import Coordinator, closing, look
 from sgonz.errors import SpecError
-from sgonz.opening import open_existing, reopen
+from sgonz.looking import answers
 from sgonz.plan.decide import Decision
 from sgonz.plan.runs import State
 from sgonz.plan.state import RunRow
 from sgonz.plan.where import parse
-from sgonz.planned import workdir_of
 from sgonz.store.rows import BenchmarkRow
-from sgonz.working import working
+from sgonz.sweep.opening import open_existing, reopen
+from sgonz.sweep.planned import workdir_of
+from sgonz.workdir import costs
 
 FOLLOW_SECONDS = 1.0  # between looks at logs; a shared disk shows them no sooner
 PEOPLE = ("table", "markdown", "latex")  # formats that people read
@@ -177,8 +180,8 @@ def _compare(
     at: Coordinator, found: Sequence[dict[str, Any]], measured: Sequence[BenchmarkRow], output: str
 ) -> None:
     """Ours beside the published numbers: every score, then every model's Score and Speedup."""
-    from sgonz import comparison
-    from sgonz.architectures import architectures_of
+    from sgonz.looking import comparison
+    from sgonz.sweep.architectures import architectures_of
 
     published_as = {name: dataset.catalog for name, dataset in at.sources.datasets.items()}
     speeds = comparison.per_second(measured)
@@ -294,7 +297,7 @@ def follow_logs(
     run_ids: Sequence[str], workdir: str | None, sweep: str | None, where: str | None, lines: int
 ) -> None:
     """Print what runs write as they write it, until they are over; without a choice, of whatever runs."""
-    from sgonz.following import Followed, follow
+    from sgonz.looking.following import Followed, follow
 
     at = reopen(workdir_of(workdir), sweep)
     asked = bool(run_ids or where)

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sgonz import catalog, options
-from sgonz.architectures import architecture_of
+from sgonz import catalog
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.errors import SpecError
 from sgonz.plan.protocol import Protocol
 from sgonz.plan.runs import Model
+from sgonz.sweep.architectures import architecture_of
 from sgonz.train.benchmark import Timing, rows
-from sgonz.working import working
 
 COLUMNS = ("model", "batch_size", "length", "parameters", "macs", "macs_full")
 TIMED = ("size_mb", "latency_ms", "latency_std_ms", "latency_median_ms", "reference_ms", "status")

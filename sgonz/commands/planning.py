@@ -9,19 +9,21 @@ from typing import Any
 
 import click
 
-from sgonz import costs, disk, options
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.cluster.profile import Profile, load_profile
+from sgonz.coordinator import disk
 from sgonz.errors import SpecError
-from sgonz.foreseen import as_row, foreseen, later
-from sgonz.layout import sent
 from sgonz.plan.expand import count_runs
 from sgonz.plan.ids import difference
 from sgonz.plan.runs import Kind, RunSpec
 from sgonz.plan.spec import Sweep
-from sgonz.planned import Planned, plan_sweep, read_sweep, workdir_of
 from sgonz.rundir import Workdir
-from sgonz.sweepfile import dump
-from sgonz.working import working
+from sgonz.sweep.foreseen import as_row, foreseen, later
+from sgonz.sweep.planned import Planned, plan_sweep, read_sweep, workdir_of
+from sgonz.sweep.sweepfile import dump
+from sgonz.workdir import costs
+from sgonz.workdir.layout import sent
 
 
 def plan(
@@ -116,7 +118,7 @@ def diff(one: str, other: str, workdir: str | None, *, output: str) -> None:
         ]
         columns: tuple[str, ...] = ("run", one, other)
     else:
-        from sgonz.opening import open_existing
+        from sgonz.sweep.opening import open_existing
 
         with open_existing(workdir_of(workdir), read_only=True) as store:
             ids = [row.run_id for row in store.snapshot()]

@@ -7,14 +7,15 @@ import time
 import click
 import msgspec
 
-from sgonz import happened, options, seen
-from sgonz.happened import Of
-from sgonz.opening import Stored, named, open_existing
-from sgonz.planned import workdir_of
+from sgonz.cli import options
+from sgonz.cli.working import working
+from sgonz.looking import happened, seen
+from sgonz.looking.happened import Of
 from sgonz.rundir import Workdir
 from sgonz.store.rows import SweepRow
 from sgonz.store.store import Store
-from sgonz.working import working
+from sgonz.sweep.opening import Stored, named, open_existing
+from sgonz.sweep.planned import workdir_of
 
 COLUMNS = (
     "what",

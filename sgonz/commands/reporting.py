@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from sgonz import options, reporting
-from sgonz.opening import named, open_existing
-from sgonz.planned import read_sweep, workdir_of
+from sgonz import reporting
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.rundir import write_atomic
-from sgonz.working import working
+from sgonz.sweep.opening import named, open_existing
+from sgonz.sweep.planned import read_sweep, workdir_of
 
 
 def report(name: str | None, workdir: str | None, folder: str | None, *, output: str) -> None:

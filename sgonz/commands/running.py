@@ -11,24 +11,28 @@ from typing import Any
 
 import click
 
-from sgonz import answers, costs, detached, lock, options, steering
-from sgonz.checks import check_datasets
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.profile import Profile, load_profile
 from sgonz.commands.looking import print_status
-from sgonz.control import add_grid, stop_local_jobs
-from sgonz.coordinator import Coordinator, Turn, closing, turn
+from sgonz.control import steering
+from sgonz.control.runs import add_grid, stop_local_jobs
+from sgonz.coordinator import detached
+from sgonz.coordinator.observing import observe
+from sgonz.coordinator.sending import dismiss
+from sgonz.coordinator.turn import Coordinator, Turn, closing, turn
+from sgonz.coordinator.turning import Turning, pause_after
 from sgonz.errors import StoreSilent
-from sgonz.foreseen import chosen_classes
-from sgonz.observing import observe
-from sgonz.opening import DEFAULT_CLUSTER, reopen, start
+from sgonz.looking import answers
 from sgonz.plan.runs import State
-from sgonz.planned import Planned, plan_sweep, require_sources, workdir_of
 from sgonz.rundir import Workdir
-from sgonz.sending import dismiss
-from sgonz.sources import sample_folder
-from sgonz.turning import Turning, pause_after
-from sgonz.working import working
+from sgonz.sweep.checks import check_datasets
+from sgonz.sweep.foreseen import chosen_classes
+from sgonz.sweep.opening import DEFAULT_CLUSTER, reopen, start
+from sgonz.sweep.planned import Planned, plan_sweep, require_sources, workdir_of
+from sgonz.sweep.sources import sample_folder
+from sgonz.workdir import costs, lock
 
 ASK_FROM = 100  # jobs that others share: more than this is asked about
 LOCAL_SECONDS = 0.3  # between turns on this machine
@@ -73,7 +77,7 @@ def submit(
 
 def rehearse(name: str, workdir: str | None, cluster: str | None, changes: Sequence[str]) -> None:
     """Print the exact commands and scripts that `submit` would send."""
-    from sgonz.rehearsal import rehearse as think
+    from sgonz.coordinator.rehearsal import rehearse as think
 
     planned = plan_sweep(name, changes, workdir_of(workdir))
     profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
@@ -180,8 +184,8 @@ def _turn_until_done(at: Coordinator, *, where: str = "", every: float = 1.0) ->
 def _on_screen(at: Coordinator, where: str, every: float) -> Turn:
     """Turns in the background, the screen in front. Leaving it is as good as Ctrl-C."""
     from sgonz.commands.watching import subject
+    from sgonz.looking.watching import Watcher
     from sgonz.view.show import show
-    from sgonz.watching import Watcher
 
     row = next(row for row in at.store.sweeps() if row.id == at.sweep_id)
     watcher = Watcher(subject(at.store, at.workdir, row, at.profile))

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sgonz import options
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.cluster.profile import Profile, load_profile
-from sgonz.foreseen import A100_MACS_PER_SECOND
-from sgonz.opening import DEFAULT_CLUSTER
+from sgonz.coordinator.seeing import gpus_of
 from sgonz.plan.estimate import first_guess
 from sgonz.plan.expand import count_runs
 from sgonz.plan.runs import State
-from sgonz.planned import Planned, plan_sweep, workdir_of
-from sgonz.seeing import gpus_of
 from sgonz.simulate.world import Faults, World
-from sgonz.working import working
-from sgonz.workloads import workloads_of
+from sgonz.sweep.foreseen import A100_MACS_PER_SECOND
+from sgonz.sweep.opening import DEFAULT_CLUSTER
+from sgonz.sweep.planned import Planned, plan_sweep, workdir_of
+from sgonz.sweep.workloads import workloads_of
 
 COLUMNS = ("jobs_at_a_time", "hours", "gpu_hours", "runs", "completed", "attempts", "jobs", "held")
 SLOTS = 8

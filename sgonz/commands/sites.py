@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sgonz import options
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.errors import SpecError
 from sgonz.rundir import disk_errors
-from sgonz.working import working
 
 if TYPE_CHECKING:
     from sgonz.cluster.doctor import Check
@@ -58,7 +58,7 @@ def doctor(cluster: str, workdir: str | None, sweep: str | None, *, wait: float,
     from sgonz.checkup import check_up
     from sgonz.cluster.doctor import Health
     from sgonz.cluster.profile import load_profile
-    from sgonz.planned import plan_sweep, workdir_of
+    from sgonz.sweep.planned import plan_sweep, workdir_of
 
     profile = load_profile(cluster)
     folder = workdir_of(workdir, profile.workdir)
@@ -80,10 +80,10 @@ def debug(run_id: str, workdir: str | None, sweep: str | None, cluster: str | No
     import shutil
 
     from sgonz.commands.planning import find_run
-    from sgonz.coordinator import closing
-    from sgonz.debugging import debug as by_hand
-    from sgonz.opening import reopen
-    from sgonz.planned import workdir_of
+    from sgonz.control.debugging import debug as by_hand
+    from sgonz.coordinator.turn import closing
+    from sgonz.sweep.opening import reopen
+    from sgonz.sweep.planned import workdir_of
 
     at = reopen(workdir_of(workdir), sweep, cluster=cluster)
     with closing(at):
@@ -100,7 +100,7 @@ def debug(run_id: str, workdir: str | None, sweep: str | None, cluster: str | No
 def prefetch(sweep: str, workdir: str | None, changes: Sequence[str], *, output: str) -> int:
     """Bring what a sweep takes from the hub into its cache; 1 where something cannot be had."""
     from sgonz.hub_cache import cache_folder
-    from sgonz.planned import plan_sweep, workdir_of
+    from sgonz.sweep.planned import plan_sweep, workdir_of
     from sgonz.train.prefetch import prefetch as fetch
 
     sources = plan_sweep(sweep, changes, workdir_of(workdir)).resolution.sources

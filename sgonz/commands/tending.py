@@ -8,16 +8,18 @@ from typing import Any
 import click
 import msgspec
 
-from sgonz import costs, options, retention, tidying
-from sgonz import efficiency as measured
+from sgonz.cli import options
+from sgonz.cli.working import working
 from sgonz.commands.looking import chosen
-from sgonz.coordinator import Coordinator, closing
-from sgonz.lock import hold
-from sgonz.opening import reopen
+from sgonz.coordinator import retention, tidying
+from sgonz.coordinator.turn import Coordinator, closing
+from sgonz.looking import efficiency as measured
 from sgonz.plan.retention import Keep
-from sgonz.planned import workdir_of
 from sgonz.rundir import JobList, Workdir
-from sgonz.working import working
+from sgonz.sweep.opening import reopen
+from sgonz.sweep.planned import workdir_of
+from sgonz.workdir import costs
+from sgonz.workdir.lock import hold
 
 EFFICIENCY_COLUMNS = ("kind", "model", "dataset", "device", "resource", "runs", "memory_gb", "host_gb", "asked_memory_gb",
                       "minutes", "asked_minutes", "micro_batch", "device_use", "kwh", "proposal")  # fmt: skip

@@ -9,14 +9,14 @@ import msgspec
 
 from sgonz.cluster.profile import Profile, load_profile
 from sgonz.errors import SpecError
-from sgonz.opening import Stored, named, open_existing
+from sgonz.looking.watching import Subject, Watcher
 from sgonz.plan.estimate import Workload
 from sgonz.plan.where import read
-from sgonz.planned import workdir_of
 from sgonz.rundir import Workdir
 from sgonz.store.rows import SweepRow
 from sgonz.store.store import Store
-from sgonz.watching import Subject, Watcher
+from sgonz.sweep.opening import Stored, named, open_existing
+from sgonz.sweep.planned import workdir_of
 
 SLOW_CORE = 2e10  # MACs a second, for predictions where neither a profile nor a finished run tells
 

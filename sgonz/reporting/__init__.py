@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from sgonz import __version__, comparison
+from sgonz import __version__
+from sgonz.looking import comparison
 from sgonz.plan.runs import Kind
 from sgonz.reporting import accounts, pictures, scores, work
 from sgonz.reporting.source import Source, read

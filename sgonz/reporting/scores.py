@@ -8,7 +8,8 @@ from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Any
 
-from sgonz import catalog, comparison
+from sgonz import catalog
+from sgonz.looking import comparison
 from sgonz.plan import scoring
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.sizing import macs, parameters

@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 
-from sgonz import answers, catalog
-from sgonz.architectures import architecture_of
+from sgonz import catalog
 from sgonz.errors import SpecError
-from sgonz.opening import Stored
+from sgonz.looking import answers
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model
 from sgonz.plan.sizing import Shape, shape_of
@@ -21,6 +20,8 @@ from sgonz.plan.spec import Sweep, decode
 from sgonz.plan.state import RunRow, ScoreRow
 from sgonz.store.rows import AttemptRow, BenchmarkRow, NoteRow, SweepRow
 from sgonz.store.store import Store
+from sgonz.sweep.architectures import architecture_of
+from sgonz.sweep.opening import Stored
 
 STAGES: Mapping[str, str] = {Kind.FINETUNE: "fine-tuned", Kind.DISTILL: "distilled"}
 Row = dict[str, Any]

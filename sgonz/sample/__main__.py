@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from sgonz.cli.working import working
 from sgonz.errors import SgonzError
 from sgonz.sample import make
-from sgonz.working import working
 
 
 @click.command()

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from sqlalchemy import Engine
 
-from sgonz.journal import STORE
-from sgonz.journal import Journal as Record
 from sgonz.plan.state import JobRow
 from sgonz.store.connect import begin
 from sgonz.store.refusals import store_errors
 from sgonz.store.transaction import Transaction
+from sgonz.workdir.journal import STORE
+from sgonz.workdir.journal import Journal as Record
 
 
 class Connected:

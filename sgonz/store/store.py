@@ -13,7 +13,6 @@ from sqlalchemy import Connection, insert, select
 
 from sgonz.errors import StoreError
 from sgonz.events import AnyEvent, Progress
-from sgonz.journal import Journal as Record
 from sgonz.plan.orders import Orders
 from sgonz.plan.runs import RunSpec, State
 from sgonz.rundir import Workdir
@@ -54,6 +53,7 @@ from sgonz.store.rows import (
 )
 from sgonz.store.tables import workspaces
 from sgonz.store.transaction import Transaction
+from sgonz.workdir.journal import Journal as Record
 
 
 def open_store(

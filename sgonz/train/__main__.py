@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sgonz import costs
 from sgonz.errors import SgonzError
 from sgonz.events import EpochEnded, Event, MemoryShort, Progress, RunEnded, RunReady
 from sgonz.plan.runs import Outcome
 from sgonz.rundir import RunDir, claim, last_claim
 from sgonz.train.execute import execute
+from sgonz.workdir import costs
 
 
 def main(arguments: list[str]) -> int:

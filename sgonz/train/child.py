@@ -19,13 +19,14 @@ from typing import Any
 
 import msgspec
 
-from sgonz import costs, events
+from sgonz import events
 from sgonz.events import Event, MemoryShort, RunEnded
 from sgonz.plan.runs import Outcome
 from sgonz.rundir import RunDir
 from sgonz.train.meeting import Left
 from sgonz.train.seat import Seat
 from sgonz.train.told import AGAIN, CANCEL, SIGNALS
+from sgonz.workdir import costs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,13 +19,13 @@ import msgspec
 
 from sgonz import events
 from sgonz.events import RunStarted
-from sgonz.layout import link
 from sgonz.rundir import Claim, RunDir
 from sgonz.train import postmortem
 from sgonz.train.child import Engine, do_run
 from sgonz.train.job import Job
 from sgonz.train.meeting import place_file
 from sgonz.train.told import AGAIN, CANCEL, SIGNALS, STOP
+from sgonz.workdir.layout import link
 
 GRACE_SECONDS = 30.0  # for a checkpoint, after a run was asked to stop
 LOOK_SECONDS = 2.0  # between looks for cancel marks; every look is a request to a shared disk

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from sgonz import more_work
 from sgonz.rundir import Element
 from sgonz.train.job import Job
+from sgonz.workdir import more_work
 
 LOOK_SECONDS = 0.1  # between looks for more runs
 

@@ -7,8 +7,8 @@ from textwrap import wrap
 
 from rich.text import Text
 
+from sgonz.looking.scene import Scene
 from sgonz.plan.state import RunRow
-from sgonz.scene import Scene
 from sgonz.view import panels
 from sgonz.view.figures import printable
 from sgonz.view.glyphs import bar

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from sgonz.looking.scene import Opened, Scene
 from sgonz.plan.runs import State
 from sgonz.plan.state import ScoreRow
-from sgonz.scene import Opened, Scene
 from sgonz.view.figures import MISSING, loss, plain, printable, rate
 from sgonz.view.glyphs import plot
 from sgonz.view.grid import Field, grid, own, words

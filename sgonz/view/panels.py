@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.text import Text
 
+from sgonz.looking.scene import Doing, Part, Rank, Scene, Spent
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import RunRow
-from sgonz.scene import Doing, Part, Rank, Scene, Spent
 from sgonz.view.figures import MISSING, count, done_of, loss, rate, score
 from sgonz.view.glyphs import bar, plot, spark
 from sgonz.view.grid import GAP, Field, grid, words

@@ -11,7 +11,7 @@ from typing import Self, TextIO
 
 import msgspec
 
-from sgonz.scene import Request, Scene
+from sgonz.looking.scene import Request, Scene
 from sgonz.view.cells import console_for
 from sgonz.view.dashboard import rows_of, screen
 from sgonz.view.paint import Painter

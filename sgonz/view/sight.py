@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sgonz.scene import Request, Scene
+from sgonz.looking.scene import Request, Scene
 
 PAGES = ("overview", "running", "failures", "board", "runs", "hours")
 LISTS = ("running", "failures", "board", "runs")  # pages on which a run can be chosen

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
+from sgonz.looking.scene import Request, Scene
 from sgonz.plan.state import RunRow
-from sgonz.scene import Request, Scene
 from sgonz.view.figures import clock, printable
 from sgonz.view.lines import ended_lines, heartbeat_line
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 import pytest
 
-from sgonz import sweepfile
-from sgonz.cli import sgonz
+from sgonz.cli.main import sgonz
 from sgonz.cluster.profile import load_profile
 from sgonz.plan.spec import decode
+from sgonz.sweep import sweepfile
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "sgonz").rglob("*.py"))

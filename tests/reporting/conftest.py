@@ -10,8 +10,8 @@ import pytest
 import stores
 
 from sgonz import reporting
-from sgonz.opening import named, open_existing
 from sgonz.rundir import Workdir
+from sgonz.sweep.opening import named, open_existing
 
 STORES: dict[str, Callable[[Path], Workdir]] = {
     "published": stores.published_study, "half": stores.half_done, "bites": stores.biting, "empty": stores.empty,

@@ -10,12 +10,12 @@ import msgspec
 from sgonz import catalog
 from sgonz.events import EpochEnded, JobStarted, RunEnded, RunStarted
 from sgonz.importing import import_csv
-from sgonz.opening import Stored
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model, Need, Outcome, RunSpec, Settings, State
 from sgonz.rundir import Workdir
 from sgonz.store.rows import BenchmarkRow
 from sgonz.store.store import Store, open_store
+from sgonz.sweep.opening import Stored
 
 HEADER = ("data set", "student", "teacher", "learning rate", "batch", "epochs", "validation loss", "validation metric",
           "seconds", "test score", "exact match")  # fmt: skip

@@ -96,7 +96,7 @@ def test_a_sweep_that_is_not_there_is_named(workdirs: dict[str, Workdir]) -> Non
 def test_a_missing_library_is_named_with_what_to_install(
     workdirs: dict[str, Workdir], tmp_path: Path
 ) -> None:
-    code = "import sys; sys.modules['vl_convert'] = None; from sgonz.cli import main; main()"
+    code = "import sys; sys.modules['vl_convert'] = None; from sgonz.cli.main import main; main()"
     command = [
         sys.executable,
         "-c",

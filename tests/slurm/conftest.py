@@ -13,8 +13,8 @@ from job_folders import eventually, noop
 from slurm_sweeps import ARRAY_LIMIT, FEW, DevCluster, Start, Sweeping, coordinator, profile
 
 from sgonz.cluster.profile import Resource
-from sgonz.control import add_grid
-from sgonz.coordinator import closing
+from sgonz.control.runs import add_grid
+from sgonz.coordinator.turn import closing
 from sgonz.plan.runs import RunSpec
 from sgonz.rundir import Workdir
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from slurm_sweeps import DevCluster, Start, Sweeping
 
-from sgonz import steering
 from sgonz.cluster.profile import Resource
+from sgonz.control import steering
 from sgonz.plan.runs import State
 from sgonz.rebuild import rebuild
 

@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 from job_folders import eventually
 from slurm_sweeps import TIMES, DevCluster, Start, Sweeping
 
-from sgonz import climbing, collection, coordinator, costs, standing
 from sgonz.cluster.slurm import SlurmCluster
-from sgonz.control import retry
-from sgonz.coordinator import turn
-from sgonz.journal import Journal
+from sgonz.control.runs import retry
+from sgonz.coordinator import climbing, collection, standing
+from sgonz.coordinator import turn as coordinator
+from sgonz.coordinator.turn import turn
 from sgonz.plan.runs import State
 from sgonz.rebuild import rebuild
 from sgonz.store.store import Store, open_store
+from sgonz.workdir import costs
+from sgonz.workdir.journal import Journal
 
 RUNS, CANCELLED = 6, 2
 PATIENCE = 60.0

@@ -12,9 +12,9 @@ import pytest
 from job_folders import eventually
 from slurm_sweeps import FEW, DevCluster, Start, Sweeping
 
-from sgonz import detached
 from sgonz.cluster.profile import AdvanceTable, Resource
 from sgonz.commands.advancing import turns
+from sgonz.coordinator import detached
 from sgonz.plan.runs import State
 from sgonz.sample import make
 

@@ -13,7 +13,7 @@ from slurm_sweeps import ARRAY_LIMIT, DevCluster, Start, Sweeping, restart_soon
 
 from sgonz.cluster.base import JobStatus
 from sgonz.cluster.profile import Resource
-from sgonz.control import retry
+from sgonz.control.runs import retry
 from sgonz.plan.runs import Outcome, State
 from sgonz.plan.state import JobRow
 
@@ -110,8 +110,8 @@ from slurm_sweeps import TIMES, coordinator, profile
 from dataclasses import replace
 from job_folders import noop
 from sgonz.cluster.slurm import SlurmCluster
-from sgonz.control import add_grid
-from sgonz.coordinator import turn
+from sgonz.control.runs import add_grid
+from sgonz.coordinator.turn import turn
 from sgonz.rundir import Workdir
 
 conf, gate, folder, moment, runs = sys.argv[1:]

@@ -7,8 +7,8 @@ from pathlib import Path
 from job_folders import eventually
 from slurm_sweeps import DevCluster, Start
 
-from sgonz import steering
 from sgonz.cluster.profile import NotifyTable
+from sgonz.control import steering
 
 
 def mails(dev: DevCluster, to: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from slurm_sweeps import ARRAY_LIMIT, Start
 
-from sgonz.rehearsal import scripts
+from sgonz.coordinator.rehearsal import scripts
 
 
 def test_a_dry_run_is_the_submission_to_the_letter_and_writes_nothing(

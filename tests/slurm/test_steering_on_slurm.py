@@ -10,13 +10,14 @@ import msgspec
 from job_folders import eventually, noop
 from slurm_sweeps import FEW, DevCluster, Start, Sweeping
 
-from sgonz import codebase, steering
 from sgonz.cluster.profile import Resource
 from sgonz.commands.explaining import of_run
-from sgonz.coordinator import look
-from sgonz.failing import failures, retry_with_memory, with_signature
-from sgonz.invalidating import invalidate
+from sgonz.control import steering
+from sgonz.control.failing import failures, retry_with_memory, with_signature
+from sgonz.control.invalidating import invalidate
+from sgonz.coordinator.turn import look
 from sgonz.plan.runs import State
+from sgonz.workdir import codebase
 
 
 def said(sweep: Sweeping) -> list[str]:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from store_examples import a_study, a_sweep
 
+from sgonz.cli.options import FILE_FORMATS
 from sgonz.commands import looking
 from sgonz.errors import UserError
-from sgonz.options import FILE_FORMATS
 from sgonz.store.query import named_queries
 from sgonz.store.store import Store, open_store
 

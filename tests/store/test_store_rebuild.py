@@ -17,10 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_examples import a_family, a_run, a_sweep, completed, ended, epoch, left, send, started
 
-from sgonz.collection import collect, note_torn
+from sgonz.coordinator.collection import collect, note_torn
 from sgonz.errors import StoreError
 from sgonz.events import JobStarted
-from sgonz.journal import Journal
 from sgonz.plan.orders import Order, Orders, with_order
 from sgonz.plan.runs import Outcome, State
 from sgonz.rebuild import rebuild
@@ -30,6 +29,7 @@ from sgonz.store.copying import copy
 from sgonz.store.maintain import backup, check
 from sgonz.store.rows import ArtifactRow, BenchmarkRow, EndedJob
 from sgonz.store.store import Store, open_store
+from sgonz.workdir.journal import Journal
 
 ROOT = Path(__file__).resolve().parents[2]
 encode = msgspec.json.Encoder().encode
@@ -349,7 +349,7 @@ def test_collector_that_is_killed_fifty_times_leaves_the_store_of_an_undisturbed
 FORKS = """
 import random, signal
 from pathlib import Path
-from sgonz import collection
+from sgonz.coordinator import collection
 from sgonz.rundir import Workdir
 from sgonz.store.store import open_store
 collection.MOST_BYTES = 400  # many small transactions to be killed in

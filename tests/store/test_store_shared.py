@@ -140,9 +140,9 @@ SWEEP = """
 from pathlib import Path
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import load_profile
-from sgonz.control import add_grid
-from sgonz.coordinator import Coordinator, turn
-from sgonz.opening import database
+from sgonz.control.runs import add_grid
+from sgonz.coordinator.turn import Coordinator, turn
+from sgonz.sweep.opening import database
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
 from sgonz.plan.spec import decode

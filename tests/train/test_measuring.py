@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from sgonz.benchmarks import keep_measured
+from sgonz.coordinator.benchmarks import keep_measured
 from sgonz.plan.expand import NO_DATASET
 from sgonz.plan.runs import Kind, Measure, Model, Outcome, RunSpec, Settings, State
 from sgonz.store.store import open_store

@@ -14,7 +14,6 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim import AdamW
 
-from sgonz import costs
 from sgonz.events import EpochEnded, MemoryShort, RunReady
 from sgonz.plan.history import History, Trial, noted
 from sgonz.plan.runs import Kind, Outcome
@@ -22,6 +21,7 @@ from sgonz.train import execute as execute_module
 from sgonz.train import finetune, loop, memory, step
 from sgonz.train.execute import begin, execute
 from sgonz.train.memory import out_of_memory, recompute_activations
+from sgonz.workdir import costs
 
 SETTINGS = {"epochs": 2, "learning_rate": 1e-4}
 

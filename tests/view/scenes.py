@@ -7,9 +7,9 @@ from typing import Any
 
 from shown import NOON
 
+from sgonz.looking.scene import Doing, LastTurn, Opened, Part, Rank, Rows, Scene, Spent, Tried
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import RunRow, ScoreRow
-from sgonz.scene import Doing, LastTurn, Opened, Part, Rank, Rows, Scene, Spent, Tried
 
 NOW = NOON + 13 * 3600
 MODELS = ("beto-cased", "albeto-xlarge", "roberta-bne-large")

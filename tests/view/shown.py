@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sgonz import answers
+from sgonz.looking import answers
 from sgonz.plan.decide import Decision
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.spec import Sweep, decode

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from sgonz.scene import Scene
+from sgonz.looking.scene import Scene
 from sgonz.view.dashboard import screen
 from sgonz.view.sight import LISTS, PAGES, Sight
 

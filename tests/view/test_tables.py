@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from shown import console, printed, results, rows, status
 
-from sgonz import answers
+from sgonz.looking import answers
 from sgonz.plan.runs import Kind, State
 from sgonz.view.tables import show_leaderboard, show_plan, show_results, show_rows, show_status
 

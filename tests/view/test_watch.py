@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from terminals import on_terminal
 
-from sgonz.cli import sgonz
+from sgonz.cli.main import sgonz
 
 pytestmark = pytest.mark.timeout(400)
 HEAD = "dataset,model,learning_rate,batch_size,epochs,validation_loss,validation_score,seconds\n"

@@ -1,0 +1,1 @@
+"""What a person asks of a sweep: stop, retry, steer, invalidate, debug."""

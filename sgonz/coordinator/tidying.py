@@ -1,0 +1,72 @@
+"""A sweep's `keep`, acted on: whose weights go after a turn, and what is made again when they are asked for after all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from sgonz.coordinator import retention
+from sgonz.plan.decide import Decision
+from sgonz.plan.retention import Keep
+from sgonz.plan.retention import removable as may_go
+from sgonz.plan.runs import State
+from sgonz.plan.selection import collapsed_runs
+from sgonz.plan.state import RunRow
+from sgonz.rundir import Workdir
+from sgonz.store.store import Store
+
+if TYPE_CHECKING:
+    from sgonz.coordinator.turn import Coordinator
+
+
+def removable(at: Coordinator, rows: Sequence[RunRow], keep: Keep, *, finished: bool) -> set[str]:
+    """Runs of the sweep whose weights may go; those that another sweep has a part in stay."""
+    if keep == "all":
+        return set()
+    others = [
+        row for other in at.store.sweeps() if other.id != at.sweep_id for row in at.store.snapshot(other.id)
+    ]
+    held = {row.run_id for row in others} | {need for row in others for need in row.needs}
+    metrics = {name: dataset.metric for name, dataset in at.sources.datasets.items()}
+    return may_go(
+        rows, keep, criterion=at.sweep.criterion, collapsed_ids=collapsed_runs(rows, metrics), needed=held,
+        macs={model: load.macs for (_, model), load in at.workloads.items()}, finished=finished,
+    )  # fmt: skip
+
+
+def renewed(rows: Iterable[RunRow], keep: Keep) -> list[str]:
+    """Runs that were invalidated and are done again. What there was nobody reads, but a person may want to look at it:
+    only `sgonz clean` removes it, which asks.
+    """
+    return [
+        row.run_id for row in rows if row.generation > 1 and row.state is State.COMPLETED and keep != "all"
+    ]
+
+
+def tidy(at: Coordinator, rows: Sequence[RunRow], decision: Decision) -> None:
+    """Remove what the sweep does not keep."""
+    going = removable(at, rows, at.sweep.keep, finished=decision.finished)
+    retention.remove(at.workdir, retention.weights_of(at.workdir, going), f'keep = "{at.sweep.keep}"')
+
+
+def make_readable(at: Coordinator, rows: Sequence[RunRow]) -> bool:
+    """Have whatever runs to come will read, and was removed, made again; whether there was any."""
+    done = {row.run_id for row in rows if row.state is State.COMPLETED}
+    wanted = {need for row in rows if row.state is State.PENDING and not row.superseded for need in row.needs}
+    return make_again(at.workdir, at.store, sorted(wanted & done))
+
+
+def make_again(workdir: Workdir, store: Store, run_ids: Iterable[str]) -> bool:
+    """Runs about to be read whose weights have been removed are done again, to the same end; whether there were any.
+
+    The mark goes last, so that a crash in between leaves the same to be done.
+    """
+    gone = [run_id for run_id in run_ids if retention.are_removed(workdir.run(run_id))]
+    for run_id in gone:
+        workdir.run(run_id).result.unlink(missing_ok=True)
+    if gone:
+        store.set_state(gone, State.PENDING, reason="its weights are needed again", time=time.time())
+    for run_id in gone:
+        (workdir.run(run_id).output / retention.REMOVED).unlink()
+    return bool(gone)

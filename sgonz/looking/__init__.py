@@ -1,0 +1,1 @@
+"""What people and scripts are shown, as plain values; sgonz.view draws them."""

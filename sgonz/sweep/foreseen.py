@@ -1,0 +1,168 @@
+"""What a plan comes to before anything is sent: hours by kind, jobs, and when it may be done."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sgonz.cluster.profile import Profile
+from sgonz.coordinator.choosing import choices, first_memory_gb, resolved
+from sgonz.plan.choice import Choice
+from sgonz.plan.estimate import first_guess, predictor
+from sgonz.plan.expand import distill_runs, logits_run
+from sgonz.plan.history import History
+from sgonz.plan.packing import pack
+from sgonz.plan.prediction import Measured, epoch_seconds, recall
+from sgonz.plan.runs import Kind, RunSpec
+from sgonz.plan.state import RunRow
+from sgonz.sweep.planned import Planned
+from sgonz.sweep.workloads import workloads_of
+
+FIRST = "first estimate, from the model's size"
+TRAINED = (Kind.FINETUNE, Kind.DISTILL)
+A100_MACS_PER_SECOND = 4e13  # what fine-tuning in bf16 sustains on one A100: about a quarter of its peak
+
+
+def foreseen(planned: Planned, profile: Profile | None, history: History) -> dict[str, Any]:
+    """`profile`: of the cluster that was named; without one, hours are those of an A100 and no jobs are made."""
+    specs = [*planned.runs, *later(planned)]
+    rows, measured = [as_row(run) for run in specs], epoch_seconds(history, specs)
+    guess = _guess(planned, profile, rows, measured)
+    by_kind: dict[str, float] = defaultdict(float)
+    for row in rows:
+        by_kind[row.kind] += guess(row) / 3600
+    answer: dict[str, Any] = {
+        "predicted_hours_by_kind": {kind: round(hours, 2) for kind, hours in by_kind.items()},
+        "estimated_by": _sources(rows, measured, specs, history, profile),
+        "memory": _memory(specs, history),
+    }
+    if profile is not None:
+        chosen = chosen_classes(planned, profile, history)
+        answer["jobs"] = _jobs(rows, guess, resolved(profile, chosen))
+        answer["classes"] = [
+            {"model": model, "class": each.name, "why": each.why} for model, each in chosen.items()
+        ]
+    return answer
+
+
+def chosen_classes(planned: Planned, profile: Profile, history: History) -> dict[str, Choice]:
+    """Which of several resource classes each model's runs start in, students included."""
+    if not profile.chooses:
+        return {}
+    specs = [*planned.runs, *later(planned)]
+    rows = [as_row(run) for run in specs]
+    guess = _guess(planned, profile, rows, epoch_seconds(history, specs))
+    return choices(profile, specs, recall(history), lambda spec: guess(as_row(spec)))
+
+
+def _guess(
+    planned: Planned,
+    profile: Profile | None,
+    rows: Sequence[RunRow],
+    measured: Callable[[RunRow], float | None],
+) -> Callable[[RunRow], float]:
+    macs = profile.macs_per_second if profile else A100_MACS_PER_SECOND
+    return predictor(
+        rows, first_guess(workloads_of(planned.sweep, planned.resolution.sources), macs), measured
+    )
+
+
+def _sources(
+    rows: Sequence[RunRow],
+    measured: Callable[[RunRow], float | None],
+    specs: Sequence[RunSpec],
+    history: History,
+    profile: Profile | None,
+) -> str:
+    """Where the hours come from, in words."""
+    trained = [row for row in rows if row.kind in TRAINED]
+    known = sum(measured(row) is not None for row in trained)
+    first = f"{FIRST} and the text, on {profile.name if profile else 'an A100'}"
+    if not known:
+        return first
+    found = recall(history)
+    shapes = {each.shape: each.runs for spec in specs if (each := found(spec)) is not None}
+    by_runs = f"measured on {_runs(sum(shapes.values()))}"
+    return (
+        by_runs
+        if known == len(trained)
+        else f"{by_runs} for {known} of {len(trained)}; {FIRST} for the others"
+    )
+
+
+def _runs(size: int) -> str:
+    return f"{size:,} run" if size == 1 else f"{size:,} runs"
+
+
+def _memory(specs: Sequence[RunSpec], history: History) -> list[dict[str, Any]]:
+    """What each model is predicted to take at its largest batch and length, and where that is known from."""
+    found = recall(history)
+    largest: dict[str, tuple[tuple[int, int], RunSpec]] = {}
+    for spec in specs:
+        if spec.kind in TRAINED:
+            size = (spec.settings.batch_size * spec.settings.max_length, spec.settings.batch_size)
+            if spec.model.name not in largest or size > largest[spec.model.name][0]:
+                largest[spec.model.name] = (size, spec)
+    return [_of_model(spec, found(spec)) for _, spec in largest.values()]
+
+
+def _of_model(spec: RunSpec, known: Measured | None) -> dict[str, Any]:
+    batch_size, length = spec.settings.batch_size, spec.settings.max_length
+    peak: float | None
+    if known is not None and known.peak_memory_mb is not None:
+        peak, by = known.peak_memory_mb / 1024, f"measured on {_runs(known.runs)}, {known.device}"
+    else:
+        peak = first_memory_gb(spec)
+        by = FIRST if peak is not None else "its configuration is not there yet"
+    return {
+        "model": spec.model.name, "batch_size": batch_size, "length": length,
+        "micro_batch": known.micro_batch if known else None,
+        "seconds_per_step": known.seconds_per_step if known else None,
+        "memory_gb": None if peak is None else round(peak, 2), "estimated_by": by,
+    }  # fmt: skip
+
+
+def later(planned: Planned) -> list[RunSpec]:
+    """What follows when teachers are known, with any model in their place: students are trained for as long."""
+    teachers = {run.dataset.name: run for run in planned.runs if run.kind is Kind.FINETUNE}
+    found: list[RunSpec] = []
+    for teacher in teachers.values() if planned.sweep.distill else ():
+        logits = logits_run(planned.sweep, teacher)
+        found += [logits, *distill_runs(planned.sweep, planned.resolution.sources, logits)]
+    return found
+
+
+def _jobs(rows: Sequence[RunRow], guess: Callable[[RunRow], float], profile: Profile) -> dict[str, Any]:
+    """How runs would be packed, stage by stage, and how long that takes at best and one job after the other."""
+    at_once = profile.slots if profile.scheduler == "local" else None
+    sizes: list[int] = []
+    longest = total = 0.0
+    for stage in (Kind.FINETUNE, Kind.LOGITS, Kind.DISTILL):
+        own = {row.run_id: row for row in rows if row.kind is stage}
+        if not own:
+            continue
+        packed = pack(
+            list(own.values()), seconds=guess, target_seconds=profile.target_minutes * 60,
+            runs_per_job=profile.runs_per_job, jobs=None, resource=lambda row: profile.resource_for(row.model)[0],
+        )  # fmt: skip
+        lengths = [sum(guess(own[run_id]) for run_id in job) for job in packed]
+        sizes += map(len, packed)
+        total += sum(lengths)
+        longest += max([*lengths, *([sum(lengths) / at_once] if at_once else [])])
+    return {
+        "cluster": profile.name, "jobs": len(sizes), "runs_per_job": [min(sizes, default=0), max(sizes, default=0)],
+        "target_minutes": profile.target_minutes, "slots": at_once,
+        "hours_at_best": round(longest / 3600, 2), "hours_one_by_one": round(total / 3600, 2),
+    }  # fmt: skip
+
+
+def as_row(run: RunSpec) -> RunRow:
+    return RunRow(
+        run_id=run.run_id,
+        kind=run.kind,
+        dataset=run.dataset.name,
+        model=run.model.name,
+        batch_size=run.settings.batch_size,
+        epochs=run.settings.epochs,
+    )

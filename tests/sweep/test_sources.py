@@ -1,0 +1,105 @@
+"""What the names in a sweep come to, and that other content is always another run."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sgonz.commands.planning import plan_answer
+from sgonz.errors import SpecError
+from sgonz.plan.expand import finetune_runs
+from sgonz.plan.runs import Dataset, Kind, Model
+from sgonz.plan.spec import decode
+from sgonz.rundir import Workdir
+from sgonz.sweep.planned import plan_sweep
+from sgonz.sweep.sources import Resolution, resolve
+
+
+def resolved(folder: Path, text: str) -> Resolution:
+    standard = (
+        'name = "x"\n'
+        + text
+        + ('\n[finetune]\nmodels = ["beto-cased"]\n' if "[finetune]" not in text else "")
+    )
+    return resolve(decode(tomllib.loads(standard), "x.toml"), Workdir(folder), "x.toml")
+
+
+def run_id(folder: Path, text: str) -> str:
+    standard = (
+        'name = "x"\n'
+        + text
+        + ('\n[finetune]\nmodels = ["beto-cased"]\n' if "[finetune]" not in text else "")
+    )
+    sweep = decode(tomllib.loads(standard), "x.toml")
+    (run,) = finetune_runs(sweep, resolve(sweep, Workdir(folder), "x.toml").sources)
+    return run.run_id
+
+
+def model_folder(folder: Path, words: str = "{}") -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    (folder / "tokenizer.json").write_text(words)
+    return folder
+
+
+HUB = '[datasets.mine]\ntask = "classification"\nformat = "jsonl"\nhub = "org/mine"\n'
+
+
+@pytest.mark.parametrize(
+    "addition",
+    ['hub_config = "es"', 'revision = "v2"', 'hub_splits = {train = "a", validation = "b"}', 'language = "en"',
+     'labels = ["a", "b"]', "limit = {train = 5}"],
+)  # fmt: skip
+def test_another_part_of_a_hubs_data_set_is_another_run(tmp_path: Path, addition: str) -> None:
+    assert run_id(tmp_path, HUB) != run_id(tmp_path, HUB + addition + "\n")
+
+
+def test_a_tokenizer_that_stands_elsewhere_is_part_of_the_model(tmp_path: Path) -> None:
+    weights = model_folder(tmp_path / "weights")
+    one, other = (model_folder(tmp_path / name, f'{{"version": "{name}"}}') for name in ("one", "other"))
+    sweep = f'datasets = ["xnli"]\n[models.mine]\npath = "{weights}"\n%s\n[finetune]\nmodels = ["mine"]\n'
+    ids = {run_id(tmp_path, sweep % line) for line in ("", f'tokenizer = "{one}"', f'tokenizer = "{other}"')}
+    assert len(ids) == 3
+
+
+def test_a_published_name_keeps_its_facts_wherever_its_weights_stand(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "weights")
+    found = resolved(tmp_path, f'datasets = ["xnli"]\n[models.albeto-base]\npath = "{folder}"\n[finetune]\n'
+                               'models = ["albeto-base", "albeto-base-4"]\n')  # fmt: skip
+    whole, cut = found.sources.models["albeto-base"], found.sources.models["albeto-base-4"]
+    assert isinstance(whole, Model)
+    assert (whole.path, cut.path) == (str(folder), str(folder))
+    assert whole.expected["num_hidden_layers"] == 12
+    assert (cut.overrides, cut.expected["num_hidden_layers"]) == ({"num_hidden_layers": 4}, 4)
+
+
+def test_a_data_set_like_a_published_one_has_its_labels_and_its_files(tmp_path: Path) -> None:
+    found = resolved(
+        tmp_path, f'[datasets.small]\nlike = "xnli"\npath = "{tmp_path}"\nlimit = {{train = 3}}\n'
+    )
+    small = found.sources.datasets["small"]
+    assert isinstance(small, Dataset)
+    assert (small.labels, small.catalog) == (("entailment", "neutral", "contradiction"), "xnli")
+    assert len(found.missing) == 1
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="did you mean xnli"):
+        resolved(tmp_path, 'datasets = ["xnly"]\n')
+
+
+def test_a_model_that_only_its_hub_knows_is_not_measured_and_plan_says_so(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep.toml"
+    sweep.write_text('name = "x"\ndatasets = ["xnli"]\n[benchmark]\n[models.mine]\nhub = "org/mine"\n'
+                     '[models.moved]\nhub = "CenIA/albert-tiny-spanish"\n'
+                     '[finetune]\nmodels = ["mine", "moved", "beto-cased"]\n')  # fmt: skip
+    planned = plan_sweep(str(sweep), (), Workdir(tmp_path))
+    measured = {run.model.name: run for run in planned.runs if run.kind is Kind.BENCHMARK}
+    assert set(measured) == {"moved", "beto-cased"}
+    assert measured["moved"].model.architecture["hidden_size"] == 312  # type: ignore[index]
+    warnings = plan_answer(planned, Workdir(tmp_path))["warnings"]
+    assert [line for line in warnings if "benchmark" in line] == [
+        "benchmark: the architecture of mine is not known here; it is not measured"
+    ]
