@@ -115,6 +115,7 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
     error: str | None = None  # one line
     signature: str | None = None  # the same for the same failure in the same place
     adopted: bool = False  # the result was already on disk
+    left: dict[str, int] = {}  # bytes on disk that other runs may read, by what it is: model, logits
     device: str | None = None  # as the driver names it; of runs that train
     seconds_per_step: float | None = None  # of this attempt, validations left out
     peak_memory_mb: float | None = None  # of this attempt: the device's, else the process's

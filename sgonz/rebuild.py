@@ -23,7 +23,7 @@ from sgonz.rundir import Workdir
 from sgonz.store import collect, generations, jobs, labels, measured, orders, sweeps, usage
 from sgonz.store.imported import Imported, add_imported
 from sgonz.store.maintain import forget_workspace
-from sgonz.store.rows import ArtifactRow, BenchmarkRow, EndedJob, Problem, Stretch, UsageRow
+from sgonz.store.rows import BenchmarkRow, EndedJob, Problem, Stretch, UsageRow
 from sgonz.store.store import Store
 from sgonz.store.transaction import Transaction
 from sgonz.workdir.journal import JOURNAL_FORMAT, undone
@@ -166,12 +166,8 @@ def _add_benchmarks(to: Replay, facts: Mapping[str, Any]) -> None:
     measured.add_benchmarks(to.at, msgspec.convert(facts["rows"], list[BenchmarkRow]))
 
 
-def _add_artifacts(to: Replay, facts: Mapping[str, Any]) -> None:
-    measured.add_artifacts(to.at, msgspec.convert(facts["rows"], list[ArtifactRow]))
-
-
 def _forget_artifacts(to: Replay, facts: Mapping[str, Any]) -> None:
-    measured.forget_artifacts(to.at, msgspec.convert(facts["rows"], list[ArtifactRow]))
+    measured.forget_artifacts(to.at, facts["run_ids"])
 
 
 def _import_results(to: Replay, facts: Mapping[str, Any]) -> None:
@@ -206,7 +202,6 @@ STEPS: dict[str, Callable[[Replay, Mapping[str, Any]], None]] = {
     "collect": _collect,
     "account_jobs": _account_jobs,
     "add_benchmarks": _add_benchmarks,
-    "add_artifacts": _add_artifacts,
     "forget_artifacts": _forget_artifacts,
     "import_results": _import_results,
     "add_note": _add_note,

@@ -18,6 +18,7 @@ from sgonz.events import RunEnded
 from sgonz.plan.runs import RunSpec
 
 JOB_FORMAT = bare.JOB_FORMAT
+READ = ("model", "logits")  # in a run's output: what other runs read, and what takes room
 
 
 @dataclass(frozen=True)
@@ -212,3 +213,10 @@ def disk_errors(path: Path) -> Iterator[None]:
                 hint="Choose a folder of your own with --workdir or SGONZ_WORKDIR.",
             ) from error
         raise
+
+
+def bytes_in(folder: Path) -> int:
+    """What a folder takes on disk, in bytes."""
+    return sum(
+        os.stat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names
+    )

@@ -51,7 +51,7 @@ def clean(
         if not yes:
             click.confirm("Remove these weights?", abort=True, err=True)
         with working("removing weights"):
-            free = retention.remove(at.workdir, found, REASON)
+            free = tidying.remove(at, found, REASON)
         options.say(f"{free / 2**30:.2f} GiB are free again")
 
 

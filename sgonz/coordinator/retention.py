@@ -10,11 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from sgonz.rundir import RunDir, Workdir, write_atomic
+from sgonz.rundir import READ, RunDir, Workdir, bytes_in, write_atomic
 from sgonz.workdir.journal import Journal
 
 REMOVED = "weights_removed.json"
-READ = ("model", "logits")  # in a run's output: what other runs read, and what takes room
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +75,3 @@ def remove(workdir: Workdir, weights: Collection[Weights], reason: str) -> int:
 def are_removed(run: RunDir) -> bool:
     """Whether a run's weights were there once and are not any more."""
     return (run.output / REMOVED).exists()
-
-
-def bytes_in(folder: Path) -> int:
-    return sum(
-        os.stat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names
-    )

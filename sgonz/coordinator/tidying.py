@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sgonz.coordinator import retention
@@ -47,7 +47,17 @@ def renewed(rows: Iterable[RunRow], keep: Keep) -> list[str]:
 def tidy(at: Coordinator, rows: Sequence[RunRow], decision: Decision) -> None:
     """Remove what the sweep does not keep."""
     going = removable(at, rows, at.sweep.keep, finished=decision.finished)
-    retention.remove(at.workdir, retention.weights_of(at.workdir, going), f'keep = "{at.sweep.keep}"')
+    remove(at, retention.weights_of(at.workdir, going), f'keep = "{at.sweep.keep}"')
+
+
+def remove(at: Coordinator, weights: Collection[retention.Weights], reason: str) -> int:
+    """Remove weights, and what the store says of them; how many bytes came free.
+
+    The store goes first: a crash in between leaves weights that are found and removed again.
+    """
+    if gone := [each.run_id for each in weights if not each.earlier]:
+        at.store.forget_artifacts(gone)
+    return retention.remove(at.workdir, weights, reason)
 
 
 def make_readable(at: Coordinator, rows: Sequence[RunRow]) -> bool:

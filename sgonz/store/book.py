@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sgonz.events import AnyEvent, JobEnded, JobStarted
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.store.rows import Stretch
-from sgonz.store.tables import attempts, event_offsets, jobs, needs, runs, scores
+from sgonz.store.tables import artifacts, attempts, event_offsets, jobs, needs, runs, scores
 from sgonz.store.transaction import Transaction, chunks
 
 
@@ -94,6 +94,7 @@ class Book:
     standings: dict[str, Standing]
     tries: dict[str, dict[int, Try]]  # run -> attempt number -> row
     score_rows: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    artifact_rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     completed: list[str] = field(default_factory=list)
@@ -191,6 +192,8 @@ def write_shelf(at: Transaction, shelf: Shelf) -> None:
     )
     noted = {key: row for book in shelf.read for key, row in book.score_rows.items()}
     at.upsert(scores, list(noted.values()), update=["value"])
+    left = {key: row for book in shelf.read for key, row in book.artifact_rows.items()}
+    at.upsert(artifacts, list(left.values()), update=["path", "size", "created"])
     said = {(book.tag, book.element): book.job for book in shelf.read}
     at.revise(
         jobs,

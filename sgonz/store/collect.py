@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from msgspec import structs
 from sqlalchemy import select
 
+from sgonz.bare import run_folder
 from sgonz.events import (
     AnyEvent,
     EpochEnded,
@@ -207,6 +208,11 @@ def _complete(book: Book, run: Standing, event: RunEnded) -> None:
     epoch = event.best_epoch or 0
     _note_scores(book, run, "validation", {**validation, "validation_loss": loss}, epoch, 0, final=True)
     _note_scores(book, run, "test", test, epoch, 0, final=True)
+    for kind, size in event.left.items():
+        place = f"{run_folder('', run.run_id).lstrip('/')}/output/{kind}"
+        book.artifact_rows[run.run_id, kind] = {
+            "run_id": run.run_id, "kind": kind, "path": place, "size": size, "created": event.time,
+        }  # fmt: skip
     book.completed.append(run.run_id)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, case, delete, select, update
 
 from sgonz.plan.runs import State
 from sgonz.store.rows import GenerationRow
-from sgonz.store.tables import runs, scores, sweep_runs
+from sgonz.store.tables import artifacts, runs, scores, sweep_runs
 from sgonz.store.transaction import Transaction, chunks
 
 RESULT = ("last_outcome", "signature", "ended", "seconds", "best_epoch", "epochs_done", "validation_loss",
@@ -50,6 +50,9 @@ def renew(at: Transaction, fences: Mapping[str, int], reason: str, at_work: str,
     for chunk in chunks(fences):
         at.connection.execute(
             delete(scores).where(scores.c.workspace_id == at.workspace, scores.c.run_id.in_(chunk))
+        )
+        at.connection.execute(
+            delete(artifacts).where(artifacts.c.workspace_id == at.workspace, artifacts.c.run_id.in_(chunk))
         )
         at.connection.execute(
             update(sweep_runs)

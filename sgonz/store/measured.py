@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import structs
 from sqlalchemy import delete, select
@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sgonz.store.rows import ArtifactRow, BenchmarkRow
 from sgonz.store.tables import artifacts as artifact_table
 from sgonz.store.tables import benchmarks as benchmark_table
-from sgonz.store.transaction import Transaction
+from sgonz.store.transaction import Transaction, chunks
 
 _MEASURED = ("model", "parameters", "size_mb", "macs", "latency_ms")
 
@@ -30,18 +30,12 @@ def benchmarks(at: Transaction) -> list[BenchmarkRow]:
     return [BenchmarkRow(**row._asdict()) for row in at.connection.execute(found)]
 
 
-def add_artifacts(at: Transaction, rows: Sequence[ArtifactRow]) -> None:
-    """One of each kind per run: a newer one takes the place of an older one."""
-    at.upsert(artifact_table, [structs.asdict(row) for row in rows], update=("path", "size", "created"))
-
-
-def forget_artifacts(at: Transaction, rows: Sequence[ArtifactRow]) -> None:
-    for row in rows:
+def forget_artifacts(at: Transaction, run_ids: Collection[str]) -> None:
+    """What these runs left is no longer on disk, or no longer theirs."""
+    for chunk in chunks(run_ids):
         at.connection.execute(
             delete(artifact_table).where(
-                artifact_table.c.workspace_id == at.workspace,
-                artifact_table.c.run_id == row.run_id,
-                artifact_table.c.kind == row.kind,
+                artifact_table.c.workspace_id == at.workspace, artifact_table.c.run_id.in_(chunk)
             )
         )
 

@@ -43,7 +43,6 @@ from sgonz.store.imported import Imported, add_imported
 from sgonz.store.refusals import store_errors
 from sgonz.store.rows import (
     Applied,
-    ArtifactRow,
     BenchmarkRow,
     EndedJob,
     Problem,
@@ -261,14 +260,10 @@ class Store(Answers):
         with self._writing("add_benchmarks", {"rows": rows}) as at:
             measured.add_benchmarks(at, rows)
 
-    def add_artifacts(self, rows: Sequence[ArtifactRow]) -> None:
-        with self._writing("add_artifacts", {"rows": rows}) as at:
-            measured.add_artifacts(at, rows)
-
-    def forget_artifacts(self, rows: Sequence[ArtifactRow]) -> None:
-        """They are no longer on disk."""
-        with self._writing("forget_artifacts", {"rows": rows}) as at:
-            measured.forget_artifacts(at, rows)
+    def forget_artifacts(self, run_ids: Sequence[str]) -> None:
+        """What these runs left is no longer on disk."""
+        with self._writing("forget_artifacts", {"run_ids": run_ids}) as at:
+            measured.forget_artifacts(at, run_ids)
 
     def keep_standing(self, sweep_id: int, standing: StandingRow) -> None:
         """Remember what a turn found; this alone does not count as a change."""

@@ -11,7 +11,7 @@ import torch
 
 from sgonz.events import Event, RunEnded
 from sgonz.plan.runs import Outcome, RunSpec
-from sgonz.rundir import RunDir
+from sgonz.rundir import READ, RunDir, bytes_in
 from sgonz.train.crew import Crew
 from sgonz.train.seat import ALONE, Seat
 
@@ -42,6 +42,8 @@ class Running:
             raise Stopped
 
     def ended(self, outcome: Outcome = Outcome.COMPLETED, **result: Any) -> RunEnded:
-        """This attempt's end, timed."""
+        """This attempt's end, timed, with the size of what it leaves."""
+        folders = [self.run.output / name for name in READ] if outcome is Outcome.COMPLETED else []
+        left = {folder.name: bytes_in(folder) for folder in folders if folder.is_dir()}
         return RunEnded(time=time.time(), run_id=self.spec.run_id, attempt=self.attempt, outcome=outcome,
-                        seconds=time.monotonic() - self.began, **result)  # fmt: skip
+                        seconds=time.monotonic() - self.began, left=left, **result)  # fmt: skip

@@ -53,7 +53,12 @@ def answer(work: Path, *arguments: str) -> Any:
 
 
 def with_weights(work: Path) -> set[str]:
-    return {path.parents[1].name for path in work.glob("runs/*/*/output/model")}
+    """Runs whose weights are on disk, which is what the store says too."""
+    there = {path.parents[1].name: path for path in work.glob("runs/*/*/output/model")}
+    rows = answer(work, "query", "SELECT run_id, path, size FROM artifacts WHERE kind = 'model'")
+    assert {row["run_id"]: work / row["path"] for row in rows} == there
+    assert all(row["size"] > 10_000 for row in rows)
+    return set(there)
 
 
 def test_a_sweep_keeps_its_best_weights_and_makes_again_what_is_asked_for_after_all(tmp_path: Path):

@@ -110,7 +110,7 @@ def a_study(store: Store) -> None:
         *started("teacher"),
         ready("teacher", 1000),
         epoch("teacher", 1),
-        completed("teacher"),
+        completed("teacher", left={"model": 2**20}),
         *started("logits"),
         completed("logits", validation={}, validation_loss=None),
         *started("student"),

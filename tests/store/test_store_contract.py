@@ -28,7 +28,7 @@ from sgonz.events import Progress, RunReady
 from sgonz.plan.runs import Kind, Outcome, RunSpec, Settings, State
 from sgonz.plan.state import RunRow, ScoreRow
 from sgonz.store import collect
-from sgonz.store.rows import Applied, ArtifactRow, BenchmarkRow, EndedJob, Stretch
+from sgonz.store.rows import Applied, BenchmarkRow, EndedJob, Stretch
 from sgonz.store.store import Store, open_store
 
 
@@ -501,20 +501,25 @@ class TestReading:
         assert counted[(Kind.FINETUNE, "ner")] == {State.PENDING: 1}
         assert store.counts()[(Kind.FINETUNE, "pos")] == {State.COMPLETED: 1, State.PENDING: 1}
 
-    def test_benchmarks_and_artifacts_are_replaced_by_newer_ones(self, store: Store) -> None:
+    def test_benchmarks_are_replaced_by_newer_ones(self, store: Store) -> None:
         a_sweep(store, [a_run("a")])
         point = BenchmarkRow(run_id="a", model="m", device="cpu", batch_size=1, length=512, macs=4.3e10)
         store.add_benchmarks([point])
         faster = msgspec.structs.replace(point, latency_ms=12.5, parameters=3_000_000_000)
         store.add_benchmarks([faster])
         assert store.benchmarks() == [faster]
-        weights = ArtifactRow(
-            run_id="a", kind="weights", path="runs/a/output", size=5_000_000_000, created=1.0
-        )
-        store.add_artifacts([weights])
-        store.add_artifacts([weights])
-        assert store.artifacts() == [weights]
-        store.forget_artifacts([weights])
+
+    def test_what_a_run_left_on_disk_is_known_until_it_is_removed_or_made_again(self, store: Store) -> None:
+        send(store, a_sweep(store, [a_run("aa1"), a_run("bb2")]), "t", ["aa1", "bb2"])
+        done = [completed(run_id, left={"model": 5_000_000_000}) for run_id in ("aa1", "bb2")]
+        apply(store, "t", 0, *started("aa1"), done[0], *started("bb2"), done[1])
+        assert [(row.run_id, row.kind, row.path, row.size) for row in store.artifacts()] == [
+            ("aa1", "model", "runs/aa/aa1/output/model", 5_000_000_000),
+            ("bb2", "model", "runs/bb/bb2/output/model", 5_000_000_000),
+        ]
+        store.forget_artifacts(["aa1"])
+        assert [row.run_id for row in store.artifacts()] == ["bb2"]
+        store.renew({"bb2": 1}, "wrong labels", "wrong labels, at work", 9.0)
         assert store.artifacts() == []
 
     def test_everything_is_there_after_opening_again(self, store: Store, reopen: Callable[[], Store]) -> None:

@@ -102,6 +102,17 @@ def test_curves_and_slowest_runs(studied: Store) -> None:
     assert len(answer(studied, "slowest")) == 5
 
 
+def test_what_lies_on_disk_is_summed(store: Store) -> None:
+    send(store, a_sweep(store, [a_run("a"), a_run("b", settings=Settings(epochs=9))]), "t", ["a", "b"])
+    lines = [
+        line for run_id in ("a", "b") for line in (*started(run_id), completed(run_id, left={"model": 2**30}))
+    ]
+    store.apply("f", lines, 10, tag="t", element=0)
+    [row] = answer(store, "disk")
+    assert (row["what"], row["kind"], row["dataset"], row["runs"]) == ("model", "finetune", "pos", 2)
+    assert (float(row["gib"]), float(row["largest_mib"])) == (2.0, 1024.0)
+
+
 @pytest.mark.parametrize("name", sorted(named_queries()))
 def test_every_named_query_says_what_it_answers(name: str) -> None:
     assert (shipped("db") / "queries" / f"{name}.sql").read_text().startswith("-- ")
