@@ -85,39 +85,28 @@ def read_limits(requests: Requests) -> Limits:
     bare = Limits(array=max(1, largest), accounting=accounting, cluster=name)
     if "limits" not in config.get("AccountingStorageEnforce", "").lower():
         return bare
-    user = getpass.getuser()
     show = ("sacctmgr", "-n", "-P", "show")
-    associations = requests.ask(
-        *show,
-        "association",
-        "where",
-        f"user={user}",
-        f"cluster={name}",  # the accounting may be that of several
-        "format=Account,DefaultQOS,QOS,MaxSubmitJobs,GrpSubmitJobs",
+    of_user, where = (
+        getpass.getuser(),
+        ("association", "where", f"cluster={name}"),
+    )  # the accounting may be that of several
+    associations, accounts, default, qos, partitions = requests.ask_all(
+        (*show, *where, f"user={of_user}", "format=Account,DefaultQOS,QOS,MaxSubmitJobs,GrpSubmitJobs"),
+        (*show, *where, "user=", "format=Account,ParentName,GrpSubmitJobs"),
+        (*show, "user", of_user, "format=DefaultAccount"),
+        (*show, "qos", "format=Name,MaxSubmitJobsPU,GrpSubmitJobs"),
+        ("scontrol", "show", "partition", "--oneliner"),
     )
-    groups = _groups(
-        requests.ask(
-            *show,
-            "association",
-            "where",
-            "user=",
-            f"cluster={name}",
-            "format=Account,ParentName,GrpSubmitJobs",
-        )
-    )
+    groups = _groups(accounts)
     return msgspec.structs.replace(
         bare,
-        default_account=requests.ask(*show, "user", user, "format=DefaultAccount").strip(),
+        default_account=default.strip(),
         associations=tuple(_association(line, groups) for line in associations.splitlines() if line.count("|") == 4),
         qos=tuple(
             Qos(name=name, most=_least(own, group))
-            for name, own, group in (
-                line.split("|")
-                for line in requests.ask(*show, "qos", "format=Name,MaxSubmitJobsPU,GrpSubmitJobs").splitlines()
-                if line.count("|") == 2
-            )
+            for name, own, group in (line.split("|") for line in qos.splitlines() if line.count("|") == 2)
         ),
-        partition_qos=_partition_qos(requests.ask("scontrol", "show", "partition", "--oneliner")),
+        partition_qos=_partition_qos(partitions),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,18 +84,30 @@ class Requests:
 
     def ask(self, *command: str) -> str:
         """What a command printed. Raises NoAnswer when it failed, and at once while a pause lasts."""
-        silence = self._silences.get(_server(command[0]))
-        if silence is not None and (left := silence.until - time.monotonic()) > 0:
-            raise NoAnswer(f"{silence.message}; asked again in {left:.0f} s")
-        result = self.run(command)
-        if result.returncode:
-            raise self.silent(command[0], f"does not answer: {_last_line(result.stderr)}")
-        self._silences.pop(_server(command[0]), None)
-        return result.stdout
+        return self.ask_all(command)[0]
+
+    def ask_all(self, *commands: Sequence[str]) -> list[str]:
+        """What several commands printed that run side by side. Raises as `ask` does, for the first that failed."""
+        for command in commands:
+            silence = self._silences.get(_server(command[0]))
+            if silence is not None and (left := silence.until - time.monotonic()) > 0:
+                raise NoAnswer(f"{silence.message}; asked again in {left:.0f} s")
+        for command in commands:
+            self._count(command[0])
+        with ThreadPoolExecutor(len(commands)) as together:
+            results = list(together.map(self._answer, commands))
+        for command, result in zip(commands, results, strict=True):
+            if result.returncode:
+                raise self.silent(command[0], f"does not answer: {_last_line(result.stderr)}")
+            self._silences.pop(_server(command[0]), None)
+        return [result.stdout for result in results]
 
     def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a command and count it, whatever it says. Raises NoAnswer when it takes too long or is not there."""
         self._count(command[0])
+        return self._answer(command)
+
+    def _answer(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
                 command,
