@@ -21,6 +21,7 @@ from sgonz.plan.spec import Sweep
 from sgonz.rundir import Workdir
 from sgonz.sweep.foreseen import as_row, foreseen, later
 from sgonz.sweep.planned import Planned, plan_sweep, read_sweep, workdir_of
+from sgonz.sweep.sources import sample_folder
 from sgonz.sweep.sweepfile import dump
 from sgonz.workdir import costs
 from sgonz.workdir.layout import sent
@@ -72,12 +73,21 @@ def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = Non
             {"dataset": dataset, "model": model, "runs": size} for (dataset, model), size in cells.items()
         ],
         "warnings": [
-            *planned.resolution.missing,
+            *_missing(planned, folder),
             *_unmeasured(planned),
             *_too_much(sweep, sum(hours.values())),
             *_too_large(planned, folder),
         ],
     }
+
+
+def _missing(planned: Planned, folder: Workdir) -> list[str]:
+    """Files that are not there; in one line those of a sample, which `run` makes before it needs them."""
+    sample = sample_folder(planned.sweep, folder)
+    missing = [said for said in planned.resolution.missing if sample is None or str(sample) not in said]
+    if len(missing) < len(planned.resolution.missing):
+        missing.append(f"the sample is not there yet; run makes its corpora and models in {sample}")
+    return missing
 
 
 def _too_much(sweep: Sweep, hours: float) -> list[str]:

@@ -96,7 +96,10 @@ def _runs(size: int) -> str:
 
 
 def _memory(specs: Sequence[RunSpec], history: History) -> list[dict[str, Any]]:
-    """What each model is predicted to take at its largest batch and length, and where that is known from."""
+    """What each model is predicted to take at its largest batch and length, and where that is known from.
+
+    A model of which nothing is there yet, as before a sample is made, is left out.
+    """
     found = recall(history)
     largest: dict[str, tuple[tuple[int, int], RunSpec]] = {}
     for spec in specs:
@@ -104,7 +107,8 @@ def _memory(specs: Sequence[RunSpec], history: History) -> list[dict[str, Any]]:
             size = (spec.settings.batch_size * spec.settings.max_length, spec.settings.batch_size)
             if spec.model.name not in largest or size > largest[spec.model.name][0]:
                 largest[spec.model.name] = (size, spec)
-    return [_of_model(spec, found(spec)) for _, spec in largest.values()]
+    rows = (_of_model(spec, found(spec)) for _, spec in largest.values())
+    return [row for row in rows if row["memory_gb"] is not None]
 
 
 def _of_model(spec: RunSpec, known: Measured | None) -> dict[str, Any]:
@@ -113,8 +117,7 @@ def _of_model(spec: RunSpec, known: Measured | None) -> dict[str, Any]:
     if known is not None and known.peak_memory_mb is not None:
         peak, by = known.peak_memory_mb / 1024, f"measured on {_runs(known.runs)}, {known.device}"
     else:
-        peak = first_memory_gb(spec)
-        by = FIRST if peak is not None else "its configuration is not there yet"
+        peak, by = first_memory_gb(spec), FIRST
     return {
         "model": spec.model.name, "batch_size": batch_size, "length": length,
         "micro_batch": known.micro_batch if known else None,

@@ -57,6 +57,9 @@ def test_a_plan_says_what_was_measured_and_what_is_a_first_estimate(tmp_path: Pa
     changes = ["--set", "finetune.models=['sample-bert', 'sample-albert']", "--set", "datasets=['pos']"]
     found = answer(tmp_path, "demo", *changes)
     assert found["estimated_by"].startswith("first estimate, from the model's size")
+    assert found["memory"] == []
+    [said] = found["warnings"]  # and no list of files that `run` makes
+    assert "run makes its corpora and models" in said
     make(tmp_path / "sample" / "1-400", seed=1, size=400)
     estimated = answer(tmp_path, "demo", *changes)["memory"]
     assert {row["estimated_by"] for row in estimated} == {"first estimate, from the model's size"}
