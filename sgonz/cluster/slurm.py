@@ -88,11 +88,15 @@ class SlurmCluster:
         """Room under every limit on a user's jobs; the user's other jobs count too."""
         if time.monotonic() < self._held_until:
             return 0
-        rules = self._known_limits().rules(self._profile)
-        if not rules:
-            return None
-        if self._listing is None or (not live and self.requests.may_look):  # else a poll has just looked
-            self._listing = self._list()
+        try:
+            rules = self._known_limits().rules(self._profile)
+            if not rules:
+                return None
+            if self._listing is None or (not live and self.requests.may_look):  # else a poll has just looked
+                self._listing = self._list()
+        except NoAnswer as silence:
+            self._remarks.append(silence.message)
+            raise
         mine = {key for job in live if (key := self._key(job)) is not None}
         return max(0, min(rule.room(mine, self._listing) for rule in rules) - self.reserved)
 

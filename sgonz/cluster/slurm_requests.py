@@ -91,7 +91,7 @@ class Requests:
         for command in commands:
             silence = self._silences.get(_server(command[0]))
             if silence is not None and (left := silence.until - time.monotonic()) > 0:
-                raise NoAnswer(f"{silence.message}; asked again in {left:.0f} s")
+                raise NoAnswer(silence.message, hint=f"Asked again in {left:.0f} s.")
         for command in commands:
             self._count(command[0])
         with ThreadPoolExecutor(len(commands)) as together:

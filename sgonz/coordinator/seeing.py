@@ -26,6 +26,7 @@ from sgonz.workdir import costs
 if TYPE_CHECKING:
     from sgonz.coordinator.turn import Coordinator
 
+SILENT = "the cluster does not answer"
 GPUS = re.compile(r"(?:^|,)(?:gres[:/])?gpu(?::[^:,]+)??(?::(\d+))?(?=,|$)")
 
 
@@ -37,13 +38,14 @@ def snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
     live, history, orders = at.store.live_jobs(), costs.read(at.workdir), at.store.orders(at.sweep_id)
     place = cache(partial(climbing.place_of, history, at.profile))  # asked of every run, the same for most
     gpus = _gpus(at.profile, place)
+    free, full = room(at, live)
     return Snapshot(
         now=time.time(),
         sweep=at.sweep,
         runs=rows,
         metrics={name: dataset.metric for name, dataset in at.sources.datasets.items()},
-        free_jobs=free_jobs(at, live),
-        full="held by quota" if at.profile.scheduler == "slurm" else "no free slot",
+        free_jobs=free,
+        full=full,
         in_jobs=frozenset(run_id for job in live for run_id in job.run_ids),
         target_seconds=at.profile.target_minutes * 60,
         runs_per_job=at.profile.runs_per_job,
@@ -62,12 +64,13 @@ def snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
     )
 
 
-def free_jobs(at: Coordinator, live: Sequence[JobRow]) -> int | None:
-    """How many more jobs the cluster takes; none while it does not answer."""
+def room(at: Coordinator, live: Sequence[JobRow]) -> tuple[int | None, str]:
+    """How many more jobs the cluster takes, None for any number, and why there are no more."""
     try:
-        return at.cluster.free_slots([job for job in live if not waits(at, job)])
+        free = at.cluster.free_slots([job for job in live if not waits(at, job)])
     except NoAnswer:
-        return 0
+        return 0, SILENT
+    return free, "held by quota" if at.profile.scheduler == "slurm" else "no free slot"
 
 
 def gpus_of(asked: Resource) -> int:

@@ -15,7 +15,7 @@ from sgonz.cluster.profile import Profile
 from sgonz.coordinator import climbing, disk, last_turn, notices, standing, tidying
 from sgonz.coordinator.benchmarks import keep_measured
 from sgonz.coordinator.observing import observe
-from sgonz.coordinator.seeing import free_jobs, snapshot
+from sgonz.coordinator.seeing import SILENT, room, snapshot
 from sgonz.coordinator.sending import send
 from sgonz.looking import answers, happened
 from sgonz.plan import budget
@@ -103,6 +103,7 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
             tell_workers(at, decision)
             if not any(not isinstance(action, decisions.Submit) for action in decision.actions):
                 break
+        problems = list(dict.fromkeys([*problems, *at.cluster.remarks()]))
         problems += [said] if (said := budget.warning(decision.budget)) else []
         keep_measured(at.store, at.workdir, rows)
         if ended:
@@ -112,7 +113,7 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
         answer = answers.status(
             at.sweep, rows, decision, climbing.steps(costs.read(at.workdir), at.profile, rows), to_come
         )
-        kept_for = standing.ACTED if decision.actions else changes
+        kept_for = standing.ACTED if decision.actions or seen.full == SILENT else changes
         look_at = time.time() + BUDGET_SECONDS if decision.budget else None
         due = standing.due(at.sweep, rows, look_at=look_at)
         standing.keep(at.store, at.sweep_id, answer, kept_for, due, seen.free_jobs)
@@ -125,7 +126,7 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
 def _quiet(at: Coordinator, last: Turn | None, rows_wanted: bool) -> Turn | None:
     """The turn that stands, where deciding again would give nothing."""
     kept = standing.found(at.store, at.sweep_id, time.time())
-    if kept is None or kept.free_jobs != free_jobs(at, at.store.live_jobs()):
+    if kept is None or kept.free_jobs != room(at, at.store.live_jobs())[0]:
         return None
     if last is not None and last.changes == kept.changes:
         return replace(last, ended=(), sent=0)

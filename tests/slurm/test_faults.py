@@ -107,11 +107,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from slurm_sweeps import TIMES, coordinator, profile
-from dataclasses import replace
 from job_folders import noop
-from sgonz.cluster.slurm import SlurmCluster
 from sgonz.control.runs import add_grid
-from sgonz.coordinator.turn import turn
 from sgonz.rundir import Workdir
 
 conf, gate, folder, moment, runs = sys.argv[1:]
@@ -201,6 +198,21 @@ def test_a_submission_waits_while_the_controller_is_down(start: Start, dev: DevC
     try:
         sweep.turn()
         assert "does not answer" in sweep.problems or "had no answer" in sweep.problems
+    finally:
+        dev.script("start", "slurmctld")
+    sweep.finish()
+    sweep.assert_nothing_lost_or_done_twice(2)
+
+
+def test_a_controller_that_was_never_reached_is_the_reason_to_wait_and_no_quota_is(
+    start: Start, dev: DevCluster
+) -> None:
+    sweep = start(2)
+    dev.script("stop", "slurmctld")
+    try:
+        waiting = sweep.turn().decision.waiting
+        assert set(waiting.values()) == {"the cluster does not answer"}
+        assert "scontrol does not answer" in sweep.problems
     finally:
         dev.script("start", "slurmctld")
     sweep.finish()
