@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(name: str) -> Path:
     """The folder `jobs`, `cluster_configs`, `db` or `slurm` of this installation."""
-    checkout = _PACKAGE.parent
+    checkout = PACKAGE.parent
     beside = checkout / name
     if (checkout / "pyproject.toml").is_file() and beside.is_dir():
         return beside
-    return _PACKAGE / "_shipped" / name
+    return PACKAGE / "_shipped" / name

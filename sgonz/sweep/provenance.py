@@ -12,6 +12,7 @@ from typing import Any
 
 from sgonz import __version__
 from sgonz.cluster.checkout import commit_of, is_dirty
+from sgonz.resources import PACKAGE
 from sgonz.versions import PACKAGES, versions
 
 _SECRET = r"(?:password|passwd|sslpassword|secret|token|api[_-]?key)"
@@ -22,7 +23,7 @@ SECRET_OPTION = re.compile(rf"-+(?:[a-z]+[_-])*{_SECRET}", re.IGNORECASE)
 
 def provenance() -> dict[str, Any]:
 
-    checkout = Path(__file__).resolve().parents[1]
+    checkout = PACKAGE.parent
     in_git = (checkout / ".git").exists()  # else the repository around it, if any, is of something else
     return {
         "sgonz": __version__,

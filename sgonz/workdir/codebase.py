@@ -14,9 +14,9 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from sgonz.resources import PACKAGE
 from sgonz.rundir import Workdir
 
-PACKAGE = Path(__file__).resolve().parent
 DIGITS = 16
 UNUSED_SECONDS = 30 * 24 * 3600.0
 

@@ -9,6 +9,7 @@ import pytest
 
 from sgonz import __version__
 from sgonz.cluster.checkout import commit_of, is_dirty
+from sgonz.resources import shipped
 from sgonz.sweep.provenance import provenance, without_secrets
 
 
@@ -40,6 +41,8 @@ def test_provenance_names_versions_host_and_commit() -> None:
     assert known["host"]
     assert "sqlalchemy" in known["packages"]
     assert {"commit", "dirty", "python", "command"} <= set(known)
+    if (shipped("jobs").parent / ".git").exists():
+        assert len(known["commit"]) == 40
 
 
 @pytest.mark.parametrize(
