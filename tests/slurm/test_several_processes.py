@@ -77,13 +77,14 @@ def test_it_is_preempted_goes_on_and_teaches(dev: DevCluster, tmp_path: Path) ->
     (tmp_path / "two.toml").write_text(PROFILE.format(conf=dev.environment["SLURM_CONF"]))
     sgonz(dev, tmp_path, "submit", "largest.toml", "--cluster", "two.toml", "--yes")
     eventually(lambda: told(tmp_path, 0), patience=600)
+    (tmp_path / "fast").write_text("0.7")  # slower, or it is done before Slurm takes its nodes
     (job,) = dev.queue("--partition=low")
     steps = dev.ask("squeue", "-h", "-s", "-j", job, "-o", "%i").split()
     assert any(step.endswith(".0") for step in steps)  # srun's, beside the batch script
     high = ("--partition=high", "--gres=gpu:a100:4", "--output=/dev/null", "--job-name=high")
     dev.ask("sbatch", *high, "--array=0-1", "--wrap=true")
     eventually(lambda: any(isinstance(event, RunEnded) for event in told(tmp_path, 0)), patience=600)
-    (tmp_path / "fast").touch()  # not sooner: the run would be done before Slurm takes its nodes
+    (tmp_path / "fast").write_text("")
     (interrupted,) = [event for event in told(tmp_path, 0) if isinstance(event, RunEnded)]
     assert interrupted.outcome is Outcome.PREEMPTED, interrupted.error
     eventually(lambda: not dev.queue("--name", "high"))

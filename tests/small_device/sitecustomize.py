@@ -2,7 +2,8 @@
 
 SMALL_DEVICE=3 for every process, or 3@1 for the process with rank 1 alone; with SMALL_DEVICE_KEEPS=1 anything fits
 once activations are recomputed. SMALL_HOST is how many GiB of the host's memory a step takes beside: more than its job
-asked Slurm for, and there are none. SLOW_DEVICE is how many seconds every such look-up takes, until FAST_DEVICE is there.
+asked Slurm for, and there are none. SLOW_DEVICE is how many seconds every such look-up takes, until the file FAST_DEVICE
+is there: from then on as many as stand in it, or none.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ def take_from_host(needed, given):
         resource.setrlimit(resource.RLIMIT_AS, usual)
 
 
+def pace(pause):
+    try:
+        with open(os.environ.get("FAST_DEVICE", "")) as file:
+            return float(file.read() or 0)
+    except FileNotFoundError:
+        return pause
+
+
 def shrink():
     import torch
     from torch import nn
@@ -61,8 +70,7 @@ def shrink():
             return
         if needed:
             take_from_host(needed, given)
-        if not os.path.exists(os.environ.get("FAST_DEVICE", "")):
-            time.sleep(pause)
+        time.sleep(pace(pause))
         mine = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
         if len(read) <= int(rows) or (rank and mine != int(rank)):
             return
