@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Server
+from servers import Server
 
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import load_profile

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Server
+from servers import Server
 from store_examples import a_run, a_sweep, completed, send, started
 
 from sgonz.errors import StoreError
