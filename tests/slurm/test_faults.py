@@ -107,8 +107,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from slurm_sweeps import TIMES, coordinator, profile
+from dataclasses import replace
 from job_folders import noop
+from sgonz.cluster.slurm import SlurmCluster
 from sgonz.control.runs import add_grid
+from sgonz.coordinator.turn import turn
 from sgonz.rundir import Workdir
 
 conf, gate, folder, moment, runs = sys.argv[1:]
