@@ -12,6 +12,7 @@ from sgonz.cluster.slurm_words import STATES, read_indices
 
 USAGE_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList,AllocTRES,MaxRSS,User"
 GIVEN_UP = ("REQUEUED", "RESIZING")  # what the line of an earlier start says for good
+UNPLACED = "None assigned"  # in place of a node
 WHOLE = -1  # the index of what is said of an array as a whole: that it was cancelled before any of it started
 UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -22,6 +23,7 @@ def read_usage(text: str) -> dict[tuple[int, int], JobUsage]:
     A job that Slurm sent back and started again stands there several times (-D): its times add up. One that
     still has a line of being at work is not in the answer. The line of what was never started may name jobs
     that were (it is not written anew for each), or no index at all: it counts for what no other line names.
+    What never had a node used nothing, whatever time its line tells: one line stands for a whole array.
     """
     lines = [fields for line in text.splitlines() if len(fields := line.split("|")) == 8]
     own = {key for fields in lines if "[" not in fields[0] for key in _keys(fields[0].partition(".")[0])}
@@ -31,8 +33,9 @@ def read_usage(text: str) -> dict[tuple[int, int], JobUsage]:
     for fields in lines:
         job, state, code, elapsed, node, tres, peak, owner = fields
         name, _, step = job.partition(".")
+        placed = node != UNPLACED
         for key in _keys(name):
-            if ("[" in name and key in own) or (key[1] == WHOLE and elapsed != "0"):
+            if ("[" in name and key in own) or (key[1] == WHOLE and placed):
                 continue
             if step:  # only steps know their memory
                 memory[key] = max(memory.get(key, 0.0), _megabytes(peak))
@@ -43,10 +46,10 @@ def read_usage(text: str) -> dict[tuple[int, int], JobUsage]:
                 unfinished.add(key)
                 continue
             before = found.get(key)
-            seconds = float(elapsed) if elapsed.isdigit() else 0.0
+            seconds = float(elapsed) if placed and elapsed.isdigit() else 0.0
             found[key] = JobUsage(
                 elapsed=seconds + (before.elapsed if before else 0.0), state=state, exit_code=code,
-                node="" if node == "None assigned" else node, owner=owner or (before.owner if before else ""),
+                node=node if placed else "", owner=owner or (before.owner if before else ""),
                 gres=_gres(tres) or (before.gres if before else ""), gpus=_gpus(tres, before),
             )  # fmt: skip
     return {

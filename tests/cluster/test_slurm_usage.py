@@ -13,11 +13,12 @@ SAID = """\
 7_1|TIMEOUT|0:0|60|n2|gres/gpu=1||me
 7_2|RUNNING|0:0|5|n2|gres/gpu=1||me
 7_3|PREEMPTED|0:0|9|n2|gres/gpu:v100=1||me
-7_[4-6%2]|CANCELLED by 0|0:0|0|None assigned|||me
+7_[4-6%2]|CANCELLED by 0|0:0|2|None assigned|||me
 8_0|COMPLETED|0:0|3|n1|cpu=1,node=1|0|me
 nonsense
 7_[0-3]|PENDING|0:0|0|None assigned|||me
-9|CANCELLED by 0|0:0|0|None assigned|||me
+9|CANCELLED by 0|0:0|2|None assigned|||me
+10|COMPLETED|0:0|4|n1|gres/gpu=1||me
 """
 
 
@@ -39,4 +40,5 @@ def test_every_start_of_a_job_counts_and_steps_tell_its_memory() -> None:
     assert (again.elapsed, again.state, again.node, again.peak_memory_mb) == (100.0, "TIMEOUT", "n2", 1024.0)
     assert found[7, 3].gpus == 1
     assert (found[7, 4].elapsed, found[7, 4].node) == (0.0, "")
+    assert found[9, WHOLE].elapsed == 0.0
     assert found[8, 0].gpus is None  # counted by nobody: what was asked for stands in

@@ -110,13 +110,15 @@ def test_a_budget_is_exceeded_by_no_more_than_what_was_running(start: Start, dev
     assert not any(row.attempts or row.interruptions for row in pending)  # taken back is no fault of theirs
     ids = [str(row["external_id"]) for row in answered(sweep, "SELECT external_id FROM jobs")]
     said = subprocess.run(
-        ["sacct", "-X", "-D", "-n", "-P", "-j", ",".join(ids), "-o", "ElapsedRaw,Start,State"],
+        ["sacct", "-X", "-D", "-n", "-P", "-j", ",".join(ids), "-o", "ElapsedRaw,Start,NodeList,JobID,State"],
         env={**dev.environment, "SLURM_TIME_FORMAT": "%s"}, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    begun = [line.split("|") for line in said.splitlines() if line.split("|")[1].isdigit()]
-    spent = [int(elapsed) for elapsed, started, _ in begun if int(elapsed)]
-    assert max(int(started) for elapsed, started, _ in begun if int(elapsed)) <= seen
-    assert sweep.turns[-1].answer["budget"]["used"] == pytest.approx(sum(spent) * 4 / 3600, rel=0.01)
+    placed = [line for line in said.splitlines() if "|None assigned|" not in line]
+    begun = [(int(elapsed), int(started)) for elapsed, started, *_ in (line.split("|") for line in placed)]
+    assert max(started for elapsed, started in begun if elapsed) <= seen
+    hours = sum(elapsed for elapsed, _ in begun) * 4 / 3600
+    told = answered(sweep, "SELECT external_id, elapsed, gpus, counted_by, cluster_state FROM jobs")
+    assert sweep.turns[-1].answer["budget"]["used"] == pytest.approx(hours, rel=0.01), (said, told)
 
     steering.change(sweep.at, {"gpu_hours": 100.0})
     sweep.finish()
