@@ -90,7 +90,8 @@ class Machine:
         if self.clipping:
             self.accelerator.clip_grad_norm_(parameters, self.clipping)
         self.optimizer.step()
-        self.scheduler.step()
+        if not self.accelerator.optimizer_step_was_skipped:  # for what overflowed in fp16
+            self.scheduler.step()
         self.discard()
 
     @property

@@ -169,3 +169,29 @@ def test_mixed_precision_outlasts_whoever_looks_at_the_model(bench):
     layer.register_forward_hook(lambda module, arguments, output: seen.add(output.dtype))
     step.gradients(machine, np.arange(4), 4)
     assert seen == {torch.bfloat16}
+
+
+def test_step_that_overflows_in_half_precision_leaves_weights_and_schedule(bench, monkeypatch):
+    scaler = torch.amp.GradScaler("cpu", init_scale=float("inf"))
+    plain = loop.accelerator
+
+    def scaling(*given):
+        made = plain(*given)
+        made.scaler = scaler
+        return made
+
+    monkeypatch.setattr(loop, "accelerator", scaling)
+    machine = machine_for(bench, "text", "albert", warmup_ratio=0.5)
+    before = [parameter.detach().clone() for parameter in machine.model.parameters()]
+
+    def moved() -> bool:
+        return any(not torch.equal(*pair) for pair in zip(machine.model.parameters(), before, strict=True))
+
+    step.take(machine, np.arange(4), 0, step.Fit(4))
+    assert machine.scheduler.get_last_lr()[0] == 0
+    assert not moved()
+    scaler.update(1.0)
+    step.take(machine, np.arange(4), 1, step.Fit(4))  # at the warm-up's first rate, which is 0
+    assert machine.scheduler.get_last_lr()[0] > 0
+    step.take(machine, np.arange(4), 2, step.Fit(4))
+    assert moved()
