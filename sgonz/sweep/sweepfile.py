@@ -20,10 +20,12 @@ def find(name: str) -> Path:
     for candidate in (Path(name), Path("jobs") / f"{name}.toml", shipped("jobs") / f"{name}.toml"):
         if candidate.is_file():
             return candidate
-    nearby = sorted(
-        {path.stem for folder in (Path("jobs"), shipped("jobs")) for path in folder.glob("*.toml")}
-    )
-    raise SpecError(f"there is no sweep file {name}", hint=f"Give a path, or one of: {', '.join(nearby)}.")
+    nearby = _named(Path("jobs"), shipped("jobs"))
+    raise SpecError(f"there is no sweep file {name}", hint=f"Give a path, or one of: {nearby}.")
+
+
+def _named(*folders: Path) -> str:
+    return ", ".join(sorted({path.stem for folder in folders for path in folder.glob("*.toml")}))
 
 
 def load(path: Path, changes: Sequence[str] = ()) -> dict[str, Any]:
@@ -67,8 +69,20 @@ def _merged(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise SpecError(f"{path}: extends: expected a file or a list of files")
     merged: dict[str, Any] = {}
     for base in bases:
-        merged = _overlay(merged, _merged(path.parent / base, (*above, path)))
+        merged = _overlay(merged, _merged(_base(base, path), (*above, path)))
     return _overlay(merged, _anchored(table, path.parent))
+
+
+def _base(named: str, path: Path) -> Path:
+    """The file that a sweep file extends: meant from where it stands itself, or one that ships, by its name."""
+    beside = path.parent / Path(named).expanduser()
+    ships = shipped("jobs") / f"{Path(named).name}.toml"
+    if beside.exists():
+        return beside
+    if named == ships.stem and ships.is_file():
+        return ships
+    raise SpecError(f"{path}: extends: there is no file {beside}",
+                    hint=f"Give a path from this file, or one of: {_named(shipped('jobs'))}.")  # fmt: skip
 
 
 def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
