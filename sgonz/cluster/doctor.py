@@ -69,7 +69,7 @@ def check_controller(requests: Requests) -> Check:
         result = requests.run(["scontrol", "ping"])
     except NoAnswer as silence:
         return red("controller", silence.message, remedy)
-    said = " ".join((result.stdout or result.stderr).split())
+    said = " ".join((result.stdout or result.stderr).replace("*", "").split())  # DOWN comes in a banner
     if " is UP" in said:
         return green("controller", said)
     return red("controller", said[:300] or "scontrol ping says nothing", remedy)
