@@ -5,19 +5,22 @@ A version that was installed does not change under waiting jobs, so it is not co
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shlex
 import shutil
 import sysconfig
+import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from sgonz.resources import PACKAGE
-from sgonz.rundir import Workdir
+from sgonz.rundir import Workdir, disk_errors
 
 DIGITS = 16
+COMPILED = "__pycache__"
 UNUSED_SECONDS = 30 * 24 * 3600.0
 
 
@@ -28,13 +31,16 @@ def keep(workdir: Workdir, package: Path = PACKAGE) -> str | None:
     digest = digest_of(package)
     folder = folder_of(workdir, digest)
     if not folder.exists():
-        draft = folder.with_name(f".{digest}.{os.getpid()}")
-        # Compiled files come along: they are valid for sources of the same size and time, which a copy keeps.
-        shutil.copytree(package, draft / package.name, ignore=shutil.ignore_patterns(".*"))
-        try:
-            os.rename(draft, folder)
-        except OSError:  # somebody was faster
-            shutil.rmtree(draft, ignore_errors=True)
+        with disk_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=f".{digest}.", dir=folder.parent))
+            try:
+                _copy(package, draft / package.name)
+                os.rename(draft, folder)
+            except OSError:
+                shutil.rmtree(draft, ignore_errors=True)
+                if not folder.exists():  # or somebody was faster
+                    raise
     os.utime(folder)  # when it was last asked for
     return digest
 
@@ -82,5 +88,18 @@ def digest_of(package: Path) -> str:
 
 def _files(package: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(package):
-        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        folders[:] = [name for name in folders if name != COMPILED and not name.startswith(".")]
         yield from (Path(place) / name for name in names if not name.startswith("."))
+
+
+def _copy(package: Path, target: Path) -> None:
+    """All its files. Compiled ones come along: they are valid for sources of the same size and time, which a copy keeps."""
+    for path in _files(package):
+        copied = target / path.relative_to(package)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copied)
+    for path in package.rglob(f"{COMPILED}/*.pyc"):
+        copied = target / path.relative_to(package)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # made anew at this moment
+            shutil.copy2(path, copied)
