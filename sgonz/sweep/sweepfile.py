@@ -44,7 +44,7 @@ def dump(table: Mapping[str, Any]) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file as a table; SpecError names the line where it is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SpecError(f"{path}: there is no such file") from None
     except IsADirectoryError:

@@ -65,3 +65,9 @@ def test_files_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path, one='extends = "two.toml"', two='extends = "one.toml"')
     with pytest.raises(SpecError, match=r"two\.toml: extends itself: .*two\.toml -> .*one\.toml"):
         load(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_bytes(b'\xef\xbb\xbfname = "x"\r\n')
+    assert load(path) == {"name": "x"}
