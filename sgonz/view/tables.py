@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sgonz.plan.remedy import said
 from sgonz.plan.runs import State
 from sgonz.view.boards import leaderboard_table, results_table
 from sgonz.view.cells import Column, Row, cut, stdout_console, table_of, whole
@@ -143,7 +144,7 @@ def _failures(failures: Sequence[Row], width: int) -> Table:
         Column(heading="kind", cell=lambda row: cut(row["kind"])),
         Column(heading="data set", cell=lambda row: cut(row["dataset"])),
         Column(heading="model", cell=lambda row: cut(row["model"])),
-        Column(heading="reason", cell=lambda row: cut(row["error"] or row["reason"] or MISSING)),
+        Column(heading="reason", cell=lambda row: cut(said(row["error"] or row["reason"] or MISSING))),
     ]
     return table_of(columns, failures[:FAILURES_SHOWN], width=width)
 
