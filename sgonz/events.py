@@ -75,6 +75,7 @@ class MemoryShort(Event, frozen=True, kw_only=True, tag="memory_short"):
     step: int
     micro_batch: int  # rows at a time from here on
     recompute: bool = False  # activations are computed again instead of kept
+    reading: bool = False  # rows were scored or answered, not learned from
 
 
 class EpochEnded(Event, frozen=True, kw_only=True, tag="epoch_ended"):

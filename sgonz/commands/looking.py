@@ -80,7 +80,9 @@ def status(
                 climbing.steps(costs.read(at.workdir), at.profile, rows),
                 disk.to_come(at.sources.models, rows, at.sweep.keep),
             )
-        answer = {**answer, **labels_of(at.store, at.sweep.name)}
+        there = {row.run_id for row in chosen(rows, where)} if where else None
+        splits = [row for row in at.store.splits(at.sweep_id) if there is None or row.run_id in there]
+        answer = {**answer, "splits": climbing.splits(splits), **labels_of(at.store, at.sweep.name)}
     needed = int(answer.get("disk_to_come_gb", 0.0) * 2**30)
     answer = {**answer, "detached": detached.told(at.workdir, at.sweep.name),
               "disk": disk.warning(at.workdir.root, needed)}  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import to_builtins
+from msgspec.structs import asdict
 
 from sgonz.cluster.base import JobReport
 from sgonz.cluster.profile import Profile
@@ -15,7 +17,7 @@ from sgonz.plan.ladder import Climb, Place, Rung, climb
 from sgonz.plan.runs import Kind, Outcome
 from sgonz.plan.state import JobRow, RunRow
 from sgonz.rundir import JobList, Workdir
-from sgonz.store.rows import AttemptRow
+from sgonz.store.rows import AttemptRow, SplitRow
 from sgonz.store.store import Store
 from sgonz.workdir import costs
 from sgonz.workdir.journal import Journal
@@ -106,6 +108,22 @@ def steps(history: History, profile: Profile, rows: Sequence[RunRow]) -> list[di
             found.append({"kind": shape.kind, "model": shape.model, "dataset": shape.dataset, "device": shape.device,
                           "micro_batch": cost.micro_batch, "recompute": cost.recompute})  # fmt: skip
     return found
+
+
+def splits(found: Sequence[SplitRow]) -> list[dict[str, Any]]:
+    """What runs tried in smaller parts, finished or not: by shape and device, the steps of the run that went farthest."""
+    tried: dict[tuple[Any, ...], dict[str, list[SplitRow]]] = defaultdict(lambda: defaultdict(list))
+    for row in found:
+        tried[row.kind, row.model, row.dataset, row.device][row.run_id].append(row)
+    answer = []
+    for (kind, model, dataset, device), by_run in tried.items():
+        run_id, farthest = max(by_run.items(), key=lambda each: sum(len(row.splits) for row in each[1]))
+        steps_taken = [{"attempt": row.attempt, **asdict(split)} for row in farthest for split in row.splits]
+        answer.append(
+            {"kind": kind, "model": model, "dataset": dataset, "device": device, "runs": len(by_run), "run_id": run_id,
+             "under_way": sum(rows[-1].outcome is None for rows in by_run.values()), "steps": steps_taken}
+        )  # fmt: skip
+    return answer
 
 
 def _known(history: History, profile: Profile, kind: Kind, model: str, dataset: str) -> Climb | None:

@@ -111,7 +111,12 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
         to_come = disk.to_come(at.sources.models, rows, at.sweep.keep)
         problems += [full] if (full := disk.warning(at.workdir.root, to_come)) else []
         answer = answers.status(
-            at.sweep, rows, decision, climbing.steps(costs.read(at.workdir), at.profile, rows), to_come
+            at.sweep,
+            rows,
+            decision,
+            climbing.steps(costs.read(at.workdir), at.profile, rows),
+            to_come,
+            climbing.splits(at.store.splits(at.sweep_id)),
         )
         kept_for = standing.ACTED if decision.actions or seen.full == SILENT else changes
         look_at = time.time() + BUDGET_SECONDS if decision.budget else None

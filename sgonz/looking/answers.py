@@ -26,10 +26,12 @@ def status(
     decision: Decision,
     memory: Sequence[Mapping[str, Any]] = (),
     to_come: int = 0,
+    splits: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """`{"sweep", "runs": {STATE: count}, "attempts", "datasets": {id: {"teacher", ...}}, ...}`.
 
-    `memory`: what was made smaller, or sent elsewhere, because memory did not suffice. `to_come`: bytes.
+    `memory`: what starts smaller, or elsewhere, because memory did not suffice. `to_come`: bytes. `splits`: what runs
+    tried in smaller parts, whether or not they have ended.
     """
     by_dataset: dict[str, list[RunRow]] = defaultdict(list)
     for row in rows:
@@ -44,6 +46,7 @@ def status(
         "failures": [_failure(row) for row in rows if row.state in (State.FAILED, State.SKIPPED)],
         "waiting": dict(Counter(decision.waiting.values())),
         "memory": list(memory),
+        "splits": list(splits),
         "disk_to_come_gb": round(to_come / 2**30, 2),
         "excluded_nodes": dict(decision.excluded),
         "budget": None if decision.budget is None else msgspec.to_builtins(decision.budget),

@@ -86,6 +86,7 @@ class Tried(Value, frozen=True, kw_only=True):
     outcome: str | None
     error: str | None
     peak_memory_mb: float | None
+    splits: tuple[str, ...] = ()  # smaller parts that memory made it try, in order
 
 
 class Opened(Value, frozen=True, kw_only=True):

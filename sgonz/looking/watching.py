@@ -22,7 +22,7 @@ from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import RunRow
 from sgonz.rundir import Workdir
 from sgonz.store import labels, reading, standings, watched
-from sgonz.store.rows import TryRow
+from sgonz.store.rows import SplitAt, TryRow, decoded_splits
 from sgonz.store.store import Store
 from sgonz.store.transaction import Transaction
 
@@ -162,13 +162,19 @@ class Watcher:
         doing = self._doing(at, [row])[0] if row.state is State.RUNNING else None
         tried = tuple(
             Tried(attempt=one.attempt, host=one.host, device=one.device, job=one.external_id, started=one.started,
-                  seconds=one.seconds, outcome=one.outcome, error=one.error, peak_memory_mb=one.peak_memory_mb)
+                  seconds=one.seconds, outcome=one.outcome, error=one.error, peak_memory_mb=one.peak_memory_mb,
+                  splits=tuple(map(_split, decoded_splits(one.splits))))
             for one in watched.tries(at, [row.run_id])
         )  # fmt: skip
         return Opened(
             row=row, doing=doing, why=row.reason or row.signature, curve=tuple(reading.epochs(at, row.run_id)),
             tried=tried, log=_tail(folder.log), folder=str(folder.root),
         )  # fmt: skip
+
+
+def _split(one: SplitAt) -> str:
+    """Rows at a time; r where activations are recomputed, s where they are scored."""
+    return f"{one.micro_batch}{'r' if one.recompute else ''}{'s' if one.reading else ''}"
 
 
 def _said(at: Transaction, sweep_id: int) -> Said:

@@ -36,6 +36,7 @@ from sgonz.store.rows import (
     NoteRow,
     Problem,
     ResultRow,
+    SplitRow,
     StandingRow,
     SubmissionRow,
     SweepRow,
@@ -99,6 +100,11 @@ class Answers(Connected):
         """Runs of a sweep that have no result and will have none."""
         with self.reading() as at:
             return reading.failed(at, sweep_id)
+
+    def splits(self, sweep_id: int) -> list[SplitRow]:
+        """Attempts at a sweep's runs that memory made try smaller parts, oldest first."""
+        with self.reading() as at:
+            return reading.splits(at, sweep_id)
 
     def query(self, name_or_sql: str, parameters: Mapping[str, Any] | None = None) -> query.Answer:
         """Column names and rows of a named query or of any SQL that only reads."""

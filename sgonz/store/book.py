@@ -60,6 +60,7 @@ class Try:
     device: str | None = None
     precision: str | None = None
     micro_batch: int | None = None
+    splits: str | None = None
     steps: int | None = None
     parameters: int | None = None
     peak_memory_mb: float | None = None

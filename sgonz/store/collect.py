@@ -23,7 +23,7 @@ from sgonz.plan.runs import Outcome, State
 from sgonz.store import problems
 from sgonz.store.book import Book, Shelf, Standing, open_shelf, write_shelf
 from sgonz.store.jobs import FAULTS
-from sgonz.store.rows import Applied, Problem, Stretch
+from sgonz.store.rows import Applied, Problem, SplitAt, Stretch, decoded_splits
 from sgonz.store.sweeps import criterion_value
 from sgonz.store.tables import event_offsets
 from sgonz.store.transaction import Transaction, as_text, finite
@@ -121,7 +121,7 @@ def _enter(book: Book, event: AnyEvent) -> None:
                 if row.outcome is None and (row.tag, row.element) == (book.tag, book.element):
                     row.seen = event.time
         case MemoryShort():
-            book.attempt(run, event.attempt, event.time).micro_batch = event.micro_batch
+            _memory_short(book, run, event)
         case EpochEnded():
             _epoch_ended(book, run, event)
         case RunEnded():
@@ -151,6 +151,18 @@ def _run_ready(book: Book, run: Standing, event: RunReady) -> None:
     row.ready = event.time
     row.device, row.precision, row.micro_batch = event.device, event.precision, event.micro_batch
     row.steps, row.parameters = event.steps, event.parameters
+    if row.outcome is None:
+        row.seen = event.time
+
+
+def _memory_short(book: Book, run: Standing, event: MemoryShort) -> None:
+    row = book.attempt(run, event.attempt, event.time)
+    known = decoded_splits(row.splits)
+    one = SplitAt(event.step, event.micro_batch, event.recompute, event.reading)
+    if one not in known:
+        row.splits = as_text((*known, one))
+    if not event.reading:
+        row.micro_batch = event.micro_batch
     if row.outcome is None:
         row.seen = event.time
 

@@ -16,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from sgonz.errors import StoreError
 from sgonz.rundir import disk_errors
-from sgonz.store.tables import SELECTED
+from sgonz.store.tables import SELECTED, SPLIT
 
 Journal = Literal["wal", "delete"]
 
@@ -77,6 +77,7 @@ def new_engine(location: str | Path, *, read_only: bool, journal: Journal | None
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(Path(str(url.database)), read_only=read_only, journal=journal)
     SELECTED.dialect_options["postgresql"]["where"] = text("selected")
+    SPLIT.dialect_options["postgresql"]["where"] = text("splits IS NOT NULL")
     # Compiling takes a second where the planner is far off, and nothing that we ask runs long enough to gain it back.
     options = [*_options(url), "-c jit=off", *(["-c default_transaction_read_only=on"] if read_only else [])]
     try:

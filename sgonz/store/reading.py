@@ -12,7 +12,7 @@ from sqlalchemy import Select, select
 from sgonz.plan.runs import Kind, Outcome, State
 from sgonz.plan.state import RunRow, ScoreRow
 from sgonz.store import labels
-from sgonz.store.rows import AttemptRow, FailedRow, ResultRow
+from sgonz.store.rows import AttemptRow, FailedRow, ResultRow, SplitRow, decoded_splits
 from sgonz.store.tables import attempts, jobs, needs, runs, scores, sweep_runs, tallies
 from sgonz.store.transaction import Transaction, chunks
 
@@ -80,6 +80,29 @@ def list_attempts(at: Transaction, run_ids: Iterable[str] | None = None) -> list
     )
     rows = (row._asdict() for statement in wanted for row in at.connection.execute(statement))
     return [AttemptRow(**{**row, "outcome": _OUTCOMES[row["outcome"]]}) for row in rows]
+
+
+def splits(at: Transaction, sweep_id: int) -> list[SplitRow]:
+    """Attempts at a sweep's runs that memory made try smaller parts, oldest first; few, and found by their index."""
+    linked = select(sweep_runs.c.run_id).where(_linked(), sweep_runs.c.sweep_id == sweep_id).exists()
+    found = (
+        select(
+            *(attempts.c[name] for name in ("run_id", "attempt", "device", "outcome", "splits")),
+            *(runs.c[name] for name in ("kind", "dataset", "model")),
+        )
+        .join_from(
+            attempts,
+            runs,
+            (runs.c.workspace_id == attempts.c.workspace_id) & (runs.c.run_id == attempts.c.run_id),
+        )
+        .where(attempts.c.workspace_id == at.workspace, attempts.c.splits.is_not(None), linked)
+        .order_by(attempts.c.started, attempts.c.run_id, attempts.c.attempt)
+    )
+    rows = (row._asdict() for row in at.connection.execute(found))
+    return [
+        SplitRow(**{**row, "kind": _KINDS[row["kind"]], "splits": decoded_splits(row["splits"])})
+        for row in rows
+    ]
 
 
 def failed(at: Transaction, sweep_id: int) -> list[FailedRow]:

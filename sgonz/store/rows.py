@@ -184,6 +184,36 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     evidence: str | None = None  # where the outcome is known from, if not from the worker
 
 
+class SplitAt(msgspec.Struct, frozen=True, array_like=True):
+    """A smaller part that memory made an attempt try."""
+
+    step: int
+    micro_batch: int
+    recompute: bool  # activations
+    reading: bool  # rows were scored or answered, not learned from
+
+
+_split_decoder = msgspec.json.Decoder(tuple[SplitAt, ...])
+
+
+def decoded_splits(text: str | None) -> tuple[SplitAt, ...]:
+    """In the order in which they were tried."""
+    return () if text is None else _split_decoder.decode(text)
+
+
+class SplitRow(Row, frozen=True, kw_only=True):
+    """An attempt that did not fit its device as a whole."""
+
+    run_id: str
+    attempt: int
+    kind: Kind
+    dataset: str
+    model: str
+    device: str | None
+    outcome: str | None  # None while it goes on
+    splits: tuple[SplitAt, ...]
+
+
 class TryRow(Row, frozen=True, kw_only=True):
     """What the live screen shows of an attempt."""
 
@@ -193,6 +223,7 @@ class TryRow(Row, frozen=True, kw_only=True):
     host: str | None = None
     device: str | None = None
     micro_batch: int | None = None
+    splits: str | None = None  # JSON, see decoded_splits
     peak_memory_mb: float | None = None
     started: float
     ready: float | None = None

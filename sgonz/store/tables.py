@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from sgonz.plan.runs import Kind, Outcome, State
 
-SCHEMA = "0008"  # revisions are numbered, so that newer and older can be told apart without Alembic
+SCHEMA = "0009"  # revisions are numbered, so that newer and older can be told apart without Alembic
 
 metadata = MetaData(
     naming_convention={
@@ -258,10 +258,12 @@ attempts = Table(
     Column("signature", Text),
     Column("evidence", Text),
     Column("device_seconds", Float),  # its part of what its job used, by the cluster's count
+    Column("splits", Text),  # JSON: every smaller part that memory made it try; NULL where all fitted
     _of("runs", "run_id"),
     _one_of("outcome", Outcome),
     CheckConstraint("(ended IS NULL) = (outcome IS NULL)", name="ended"),
     Index(None, "workspace_id", "tag", "element"),
+    SPLIT := Index(None, "workspace_id", sqlite_where=text("splits IS NOT NULL")),  # as above
 )
 
 scores = Table(

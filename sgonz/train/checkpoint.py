@@ -47,6 +47,7 @@ class Position:
     epoch_best: float | None = None  # among the validations inside this epoch
     recompute: bool = False  # activations are not kept, see step.Fit
     scored_step: int = 0  # of this epoch, where the last of them was
+    reading: int | None = None  # rows at a time where less fits while scoring than while learning
 
 
 def put(run: RunDir, attempt: int, folder: Path, fill: Callable[[Path], None]) -> None:

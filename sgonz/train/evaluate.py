@@ -28,8 +28,9 @@ def evaluate(running: Running) -> RunEnded:
     )
     say_ready(running, model, arithmetic, len(test.rows))
     going = Pass(
-        batch_size=spec.settings.batch_size, order=batches.order_of(spec.switches), go_on=running.go_on
-    )
+        batch_size=spec.settings.batch_size, order=batches.order_of(spec.switches), go_on=running.go_on,
+        shrunk=running.read_smaller,
+    )  # fmt: skip
     forward = answering(running, model, arithmetic)
     try:
         found = measure(task, forward, test, going, micro_batch=going.batch_size)

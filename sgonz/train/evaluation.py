@@ -37,6 +37,10 @@ def always() -> None:
     """Never leave."""
 
 
+def unheard(micro_batch: int) -> None:
+    """Nobody asks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pass:
     """How to go over a split."""
@@ -46,6 +50,7 @@ class Pass:
     mean_of_batches: bool = False  # published: a short last batch weighs as much as a full one
     go_on: Callable[[], None] = always  # raises to leave in the middle
     crew: Crew = field(default_factory=Crew)  # among whom the batches are dealt out
+    shrunk: Callable[[int], None] = unheard  # told of every smaller part that memory makes it try
 
 
 @torch.no_grad()
@@ -69,7 +74,9 @@ def evaluate(
     mine = []
     for number, rows, counts_here in going.crew.deal(every):
         going.go_on()
-        parts, micro_batch = in_fitting_parts(rows, micro_batch, read, repeat=going.crew.is_alone)
+        parts, micro_batch = in_fitting_parts(
+            rows, micro_batch, read, going.shrunk, repeat=going.crew.is_alone
+        )
         mine += [(number, parts)] if counts_here else []
     for _, parts in sorted(chain(*going.crew.gathered(mine)), key=itemgetter(0)):
         for _, _, part, found in parts:

@@ -136,7 +136,7 @@ def answered(
             train.lengths[rows], batch_size=settings.batch_size, order=order
         ):
             running.go_on()
-            parts, micro_batch = in_fitting_parts(rows[chosen], micro_batch, answer)
+            parts, micro_batch = in_fitting_parts(rows[chosen], micro_batch, answer, running.read_smaller)
             for at, row_answer in zip(chosen, chain.from_iterable(parts), strict=True):
                 answers[at] = row_answer
         keys = train.examples[np.arange(first, end)].column("key").to_pylist()

@@ -181,7 +181,7 @@ def validate(
 ) -> None:
     """Score the validation split, keep the model if none was better, and at an epoch's end count the epoch."""
     running = training.running
-    found = score(training, machine, at.micro_batch, go_on=running.go_on)
+    found = score(training, machine, at, report, go_on=running.go_on)
     value = found.value(running.spec.criterion)
     if better := beats(stopping, at.epoch_best, value):
         best = checkpoint.Best(
@@ -200,14 +200,26 @@ def validate(
 
 
 def score(
-    training: Training, machine: Machine, micro_batch: int, *, go_on: Callable[[], None] = always
+    training: Training,
+    machine: Machine,
+    at: Position,
+    report: Reporter,
+    *,
+    go_on: Callable[[], None] = always,
 ) -> Evaluation:
     """The validation split's loss and scores as the run's protocol counts them."""
     spec = training.running.spec
     machine.model.eval()
+
+    def shrunk(micro_batch: int) -> None:
+        at.reading = micro_batch
+        training.running.read_smaller(micro_batch, report.steps_done(at))
+
     going = Pass(batch_size=spec.settings.batch_size, order=batches.order_of(spec.switches), go_on=go_on,
-                 mean_of_batches=spec.switches.get("validation_mean") == "batches", crew=machine.crew)  # fmt: skip
-    return evaluate(training.task, machine.forward, training.validation, going, micro_batch=micro_batch)
+                 mean_of_batches=spec.switches.get("validation_mean") == "batches", crew=machine.crew,
+                 shrunk=shrunk)  # fmt: skip
+    size = min(at.micro_batch, at.reading or at.micro_batch)
+    return evaluate(training.task, machine.forward, training.validation, going, micro_batch=size)
 
 
 def beats(stopping: EarlyStopping, epoch_best: float | None, value: float) -> bool:
@@ -283,7 +295,7 @@ def finish(
     best = checkpoint.load_best(folder)
     with machine.whole(change=True):
         checkpoint.load_weights(folder / checkpoint.WEIGHTS, machine.bare_model)
-    found = score(training, machine, at.micro_batch)
+    found = score(training, machine, at, report)
     if not math.isclose(found.loss, best.loss, rel_tol=SAME_LOSS, abs_tol=SAME_LOSS):
         raise RunError(f"the best checkpoint has loss {found.loss} after reloading, {best.loss} before",
                        hint="The checkpoint on disk is not the model that was scored.")  # fmt: skip

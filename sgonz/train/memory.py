@@ -36,12 +36,17 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def in_fitting_parts(
-    rows: np.ndarray, micro_batch: int, work: Callable[[np.ndarray], Found], *, repeat: bool = True
+    rows: np.ndarray,
+    micro_batch: int,
+    work: Callable[[np.ndarray], Found],
+    shrunk: Callable[[int], None],
+    *,
+    repeat: bool = True,
 ) -> tuple[list[Found], int]:
     """What `work` makes of the rows in micro-batches, and the size of those that fitted.
 
-    Where memory runs out all of them are done again at half the size; raises what a single row raises, and
-    anything where others would be left waiting (`repeat` false).
+    Where memory runs out all of them are done again at half the size, of which `shrunk` hears before; raises what a
+    single row raises, and anything where others would be left waiting (`repeat` false).
     """
     while True:
         try:
@@ -50,6 +55,7 @@ def in_fitting_parts(
             if not repeat or micro_batch == 1 or not out_of_memory(error):
                 raise
         micro_batch = half(micro_batch, len(rows))  # outside of the handler, which keeps tensors alive
+        shrunk(micro_batch)
         give_back()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sgonz.events import Event, RunEnded
+from sgonz.events import Event, MemoryShort, RunEnded
 from sgonz.plan.runs import Outcome, RunSpec
 from sgonz.rundir import READ, RunDir, bytes_in
 from sgonz.train.crew import Crew
@@ -40,6 +40,13 @@ class Running:
         """Raise Stopped once the worker has been told to go."""
         if self.crew.any(self.stop()):
             raise Stopped
+
+    def read_smaller(self, micro_batch: int, step: int = 0) -> None:
+        """Tell that memory ran out while rows were scored or answered, and that fewer are read at a time from here on."""
+        self.emit(
+            MemoryShort(time=time.time(), run_id=self.spec.run_id, attempt=self.attempt, step=step,
+                        micro_batch=micro_batch, reading=True)
+        )  # fmt: skip
 
     def ended(self, outcome: Outcome = Outcome.COMPLETED, **result: Any) -> RunEnded:
         """This attempt's end, timed, with the size of what it leaves."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from sgonz.looking.scene import Opened, Scene
+from sgonz.looking.scene import Opened, Scene, Tried
 from sgonz.plan.runs import State
 from sgonz.plan.state import ScoreRow
 from sgonz.view.figures import MISSING, loss, plain, printable, rate
@@ -112,6 +112,10 @@ def _legend(curve: tuple[ScoreRow, ...], side: int) -> Text:
     return line.append(f", best {loss(best.validation_loss)} at epoch {best.epoch}", "dim") if best else line
 
 
+def _splits(one: Tried) -> str:
+    return " ".join(one.splits) or MISSING
+
+
 def _tried(scene: Scene, run: Opened, paper: Paper) -> list[Text]:
     fields = [
         Field(heading="attempt", cell=lambda one: str(one.attempt), right=True),
@@ -124,4 +128,7 @@ def _tried(scene: Scene, run: Opened, paper: Paper) -> list[Text]:
         Field(heading="outcome", cell=lambda one: (one.outcome or "running").lower()),
         Field(heading="error", cell=lambda one: words(one.error or "", "red"), least=10, most=300, rank=1),
     ]  # fmt: skip
+    if any(one.splits for one in run.tried):
+        tried_in = Field(heading="micro-batches", cell=_splits, least=8, most=24, rank=6)
+        fields.insert(7, tried_in)
     return grid(fields, run.tried, paper.width)

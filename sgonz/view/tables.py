@@ -73,7 +73,7 @@ def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
         parts.append(whole("waiting: " + ", ".join(f"{size:,} {printable(why)}" for why, size in reasons)))
     if answer.get("budget"):
         parts.append(whole(_budget_line(answer["budget"])))
-    parts += [whole(_memory_line(step), "dim") for step in answer.get("memory", ())]
+    parts += [whole(line, "dim") for line in _memory_lines(answer)]
     if answer.get("disk"):
         parts.append(whole(printable(answer["disk"]), "yellow"))
     for node, why in answer.get("excluded_nodes", {}).items():
@@ -121,7 +121,36 @@ def _detached_line(facts: Row) -> str:
     return f"detached: job {facts['job']}, queued {queued}, makes the next turn"
 
 
-def _memory_line(step: Row) -> str:
+def _memory_lines(answer: Mapping[str, Any]) -> list[str]:
+    """What memory made smaller or moved, and what was tried on the way there."""
+    tried = {_of_shape(each): each for each in answer.get("splits", ())}
+    lines = [_memory_line(step, tried.pop(_of_shape(step), None)) for step in answer.get("memory", ())]
+    return lines + [_tried_line(each) for each in tried.values()]
+
+
+def _of_shape(step: Row) -> tuple[object, ...]:
+    return step["kind"], step["model"], step["dataset"], step.get("device", "")
+
+
+def _tried_line(tried: Row) -> str:
+    """What does not fit as a whole, of runs of which none has a result yet."""
+    runs = f"{tried['runs']:,} runs, as {tried['run_id'][:8]}" if tried["runs"] > 1 else tried["run_id"][:8]
+    return printable(
+        f"memory: {tried['model']} on {tried['dataset']} ({tried['kind']}, {runs}) is tried {_steps(tried)} on {tried['device']}"
+    )
+
+
+def _steps(tried: Row) -> str:
+    """in micro-batches of 4, 2, 1; recomputing activations of 8, 4"""
+    said: dict[str, list[str]] = {}
+    for step in tried["steps"]:
+        how = "recomputing activations, " if step["recompute"] else "scoring, " if step["reading"] else ""
+        said.setdefault(how, []).append(str(step["micro_batch"]))
+    sizes = "; ".join(f"{how}of {', '.join(parts)}" for how, parts in said.items())
+    return f"in micro-batches {sizes}, since step {tried['steps'][-1]['step']}"
+
+
+def _memory_line(step: Row, tried: Row | None) -> str:
     """One thing that memory made smaller or moved."""
     what = f"memory: {step['model']} on {step['dataset']}"
     if "resource" in step:
@@ -130,7 +159,8 @@ def _memory_line(step: Row) -> str:
         return printable(f"{what} ({step['kind']}) starts in {where}: {step['reason']}")
     size = f"in micro-batches of {step['micro_batch']}" if step["micro_batch"] else "in whole batches"
     again = ", recomputing activations" if step["recompute"] else ""
-    return printable(f"{what} ({step['kind']}) runs {size}{again} on {step['device']}")
+    path = f", tried {_steps(tried)}" if tried else ""
+    return printable(f"{what} ({step['kind']}) runs {size}{again} on {step['device']}{path}")
 
 
 def _place(asked: Row) -> str:

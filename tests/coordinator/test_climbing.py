@@ -12,7 +12,7 @@ from rich.console import Console
 from sgonz import rundir
 from sgonz.cluster.profile import Profile, Resource
 from sgonz.coordinator import climbing
-from sgonz.events import RunEnded, RunReady, RunStarted
+from sgonz.events import MemoryShort, RunEnded, RunReady, RunStarted
 from sgonz.plan.ladder import Place
 from sgonz.plan.runs import Dataset, Kind, Model, Outcome, RunSpec, Settings
 from sgonz.rundir import Element, JobList, Workdir
@@ -137,6 +137,46 @@ def test_a_profile_without_classes_has_no_ladder(workdir):
     )
 
 
+def test_status_says_what_is_tried_in_smaller_parts_while_it_is_and_after_it_failed(workdir, store):
+    sweep = store.add_sweep(name="s", text="", spec_json="{}", cluster="here", time=1.0, provenance={})
+    store.add_runs(sweep, [spec("r1")])
+    end_out_of_memory(workdir, store, "t1", Place(resource="small"), DEVICE, 1)
+    store.apply("jobs/t1/events/0.0.jsonl", [
+        MemoryShort(time=12.0, run_id="r1", attempt=1, step=0, micro_batch=1),
+        MemoryShort(time=13.0, run_id="r1", attempt=1, step=0, micro_batch=16, recompute=True),
+        RunStarted(time=20.0, run_id="r1", attempt=2),
+        RunReady(time=20.0, run_id="r1", attempt=2, device="NVIDIA A100", precision="bf16", epoch=0, steps=9, rows=9,
+                 micro_batch=16, parameters=1),
+        MemoryShort(time=21.0, run_id="r1", attempt=2, step=4, micro_batch=8, recompute=True),
+        MemoryShort(time=22.0, run_id="r1", attempt=2, step=5, micro_batch=4, reading=True),
+    ], 200, tag="t1", element=0)  # fmt: skip
+    (found,) = climbing.splits(store.splits(sweep))
+    assert (found["run_id"], found["runs"], found["under_way"]) == ("r1", 1, 1)
+    assert [(step["attempt"], step["micro_batch"]) for step in found["steps"]] == [
+        (1, 1),
+        (1, 16),
+        (2, 8),
+        (2, 4),
+    ]
+    answer = {"sweep": "s", "runs": {}, "attempts": 1, "finished": False, "datasets": {}, "waiting": {},
+              "failures": [], "memory": [], "splits": [found]}  # fmt: skip
+    said = "memory: big on pos (finetune, r1) is tried in micro-batches of 1; recomputing activations, of 16, 8; scoring, of 4, since step 5 on NVIDIA A100"
+    assert said in " ".join(shown_status(answer).split())
+    settled = {"kind": "finetune", "model": "big", "dataset": "pos", "device": "NVIDIA A100", "micro_batch": 8, "recompute": True}  # fmt: skip
+    shown = " ".join(shown_status(answer | {"memory": [settled]}).split())
+    assert (
+        "runs in micro-batches of 8, recomputing activations on NVIDIA A100, tried in micro-batches of 1;"
+        in shown
+    )
+    assert "is tried" not in shown
+
+
+def shown_status(answer: dict[str, object]) -> str:
+    shown = io.StringIO()
+    show_status(answer, console=Console(file=shown, width=120))
+    return shown.getvalue()
+
+
 def test_status_says_what_memory_moved(workdir, store):
     sweep = store.add_sweep(name="s", text="", spec_json="{}", cluster="here", time=1.0, provenance={})
     store.add_runs(sweep, [spec("r1")])
@@ -146,6 +186,6 @@ def test_status_says_what_memory_moved(workdir, store):
     assert "host" in step["reason"]
     answer = {"sweep": "s", "runs": {}, "attempts": 1, "finished": False, "datasets": {}, "waiting": {},
               "failures": [], "memory": [step]}  # fmt: skip
-    shown = io.StringIO()
-    show_status(answer, console=Console(file=shown, width=120))
-    assert "big on pos (finetune) starts in small with 32 GB, after small: the host had" in shown.getvalue()
+    assert "big on pos (finetune) starts in small with 32 GB, after small: the host had" in shown_status(
+        answer
+    )

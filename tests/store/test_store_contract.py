@@ -24,11 +24,11 @@ from store_examples import (
 
 from sgonz import events
 from sgonz.errors import StoreError
-from sgonz.events import Progress, RunReady
+from sgonz.events import MemoryShort, Progress, RunReady
 from sgonz.plan.runs import Kind, Outcome, RunSpec, Settings, State
 from sgonz.plan.state import RunRow, ScoreRow
-from sgonz.store import collect
-from sgonz.store.rows import Applied, BenchmarkRow, EndedJob, Stretch
+from sgonz.store import collect, watched
+from sgonz.store.rows import Applied, BenchmarkRow, EndedJob, SplitAt, Stretch, decoded_splits
 from sgonz.store.store import Store, open_store
 
 
@@ -470,6 +470,27 @@ class TestEvents:
             "t_0",
         )
         assert (tried.micro_batch, tried.peak_memory_mb, tried.seen, tried.outcome) == (8, 900.0, 29.0, None)
+
+    def test_every_smaller_part_that_an_attempt_tried_is_kept_once(self, store: Store) -> None:
+        sweep = a_sweep(store, [a_run("a"), a_run("b")])
+        send(store, sweep, "t", ["a", "b"])
+        short = [
+            MemoryShort(time=22.0, run_id="a", attempt=1, step=3, micro_batch=4),
+            MemoryShort(time=23.0, run_id="a", attempt=1, step=3, micro_batch=8, recompute=True),
+            MemoryShort(time=24.0, run_id="a", attempt=1, step=9, micro_batch=2, reading=True),
+        ]
+        apply(store, "t", 0, *started("a"), *started("b"), *short, short[1])
+        (tried,) = store.splits(sweep)
+        assert (tried.run_id, tried.kind, tried.outcome) == ("a", Kind.FINETUNE, None)
+        assert tried.splits == (
+            SplitAt(3, 4, False, False),
+            SplitAt(3, 8, True, False),
+            SplitAt(9, 2, False, True),
+        )
+        assert [one.micro_batch for one in store.attempts(["a"])] == [8]
+        with store.reading() as at:
+            assert decoded_splits(watched.tries(at, ["a"])[0].splits) == tried.splits
+        assert store.splits(sweep + 1) == []
 
     def test_test_scores_show_on_the_run_that_was_scored(self, store: Store) -> None:
         sweep = a_sweep(store, a_family())

@@ -97,6 +97,11 @@ def test_validation_that_does_not_fit_is_read_in_smaller_parts(bench):
     assert ended.notes["micro_batch"] == 8
     assert losses(bench.events) == pytest.approx(expected, rel=1e-5)
     assert_close(enough, short, atol=0)
+    told = [event for event in bench.events if isinstance(event, MemoryShort)]
+    assert [(event.micro_batch, event.reading) for event in told] == [
+        (4, True),
+        (2, True),
+    ]  # once, not every epoch
 
 
 def test_stored_logits_and_test_scores_that_do_not_fit_are_made_in_smaller_parts(bench):
@@ -111,6 +116,8 @@ def test_stored_logits_and_test_scores_that_do_not_fit_are_made_in_smaller_parts
             assert bench.do(exam).outcome is Outcome.COMPLETED
     roomy, tight = (bench.workdir.run(f"{name}-exam").read_result() for name in ("roomy", "tight"))
     assert tight.test == pytest.approx(roomy.test, rel=1e-5)
+    told = [(event.run_id, event.micro_batch) for event in bench.events if isinstance(event, MemoryShort)]
+    assert told == [("tight-logits", 4), ("tight-logits", 2), ("tight-exam", 4), ("tight-exam", 2)]
 
 
 def test_memory_that_ends_inside_an_update_leaves_nothing_half_applied(bench, monkeypatch):

@@ -105,7 +105,7 @@ def opened() -> Scene:
                   for number, value in enumerate(falling(1.5, 12)))  # fmt: skip
     tried = (
         Tried(attempt=1, host="gpu07", device="NVIDIA A100-SXM4-80GB", job="88101_3", started=NOW - 9000, seconds=800.0,
-              outcome="OUT_OF_MEMORY", error="CUDA out of memory", peak_memory_mb=80_123.0),
+              outcome="OUT_OF_MEMORY", error="CUDA out of memory", peak_memory_mb=80_123.0, splits=("8", "4", "16r", "8s")),
         Tried(attempt=2, host="gpu02", device="NVIDIA A100-SXM4-80GB", job="88122_2", started=NOW - 900, seconds=None,
               outcome=None, error=None, peak_memory_mb=None),
     )  # fmt: skip
