@@ -25,7 +25,7 @@ demo: $(VENV)/.train
 
 test: $(VENV)/.dev
 	tests/system_packages.sh
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=2
 
 quick: $(VENV)/.dev
 	$(BIN)/pytest -m 'not slow'
