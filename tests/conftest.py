@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 # A shell starts what it puts in the background with Ctrl-C ignored, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines are shared and the first call into torch takes most of a second: a slow example is not a failing one.
-settings.register_profile("sgonz", deadline=None)
+# The same code is tried on the same examples, so that a change fails by what it changes and never by chance;
+# to look for more: pytest --hypothesis-profile=explore.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("sgonz", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("sgonz")
 
 # What takes long begins first, so that nothing long is left over for one process at the end.

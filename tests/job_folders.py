@@ -15,7 +15,7 @@ from sgonz.plan.runs import Dataset, Kind, Model, Need, RunSpec, Settings
 from sgonz.rundir import Element, JobList, Workdir, write_atomic
 
 T = TypeVar("T")
-PATIENCE = 120.0  # seconds; only a failing test waits so long
+PATIENCE = 300.0  # seconds; only a failing test waits so long
 
 
 def noop(run_id: str, *needs: str) -> RunSpec:

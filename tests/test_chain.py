@@ -7,18 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
+from job_folders import eventually
 
-from sgonz.rundir import Claim
 from sgonz.sample import make
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 SWEEP = """
 name = "chain"
@@ -130,11 +128,9 @@ def test_a_sweep_goes_from_grid_to_test_scores(undisturbed: Path):
 
 def test_what_was_done_is_not_done_again(undisturbed: Path):
     before = answer(undisturbed, "status")["attempts"]
-    began = time.monotonic()
     done = sgonz(undisturbed, "run", "chain.toml")
     assert done.returncode == 0
     assert answer(undisturbed, "status")["attempts"] == before
-    assert time.monotonic() - began < 60  # it waits for nothing; how fast it is, a benchmark says
 
 
 def test_named_queries_and_sql_answer(undisturbed: Path):
@@ -181,20 +177,12 @@ def start(work: Path) -> subprocess.Popen[str]:
                             env={**os.environ, "SGONZ_WORKDIR": str(work)})  # fmt: skip
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
 def results_on_disk(work: Path) -> int:
     return len(list(work.glob("runs/*/*/output/scores.json")))
 
 
-def claims(work: Path) -> Iterator[Claim]:
-    for path in work.glob("runs/*/*/claim/*.json"):
-        yield msgspec.json.decode(path.read_bytes(), type=Claim)
+def claims(work: Path) -> list[Path]:
+    return list(work.glob("runs/*/*/claim/*.json"))
 
 
 def living_workers(work: Path) -> set[int]:
@@ -222,12 +210,13 @@ def test_a_killed_coordinator_and_killed_workers_lose_nothing(
     work: Path, undisturbed: Path, finished_runs: int
 ):
     process = start(work)
-    wait_for(lambda: results_on_disk(work) >= finished_runs and any(claims(work)))
+    eventually(lambda: results_on_disk(work) >= finished_runs and claims(work))
     process.kill()
     process.wait()
     for pid in living_workers(work):
-        os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not living_workers(work))
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not living_workers(work))
     done = sgonz(work, "run", "chain.toml")
     assert done.returncode == 0, done.stderr
     same_as(undisturbed, work)
@@ -235,7 +224,7 @@ def test_a_killed_coordinator_and_killed_workers_lose_nothing(
 
 def test_workers_that_outlive_their_coordinator_are_adopted(work: Path, undisturbed: Path):
     process = start(work)
-    wait_for(lambda: any(claims(work)))
+    eventually(lambda: claims(work))
     process.kill()
     process.wait()
     done = sgonz(work, "run", "chain.toml")
@@ -246,19 +235,19 @@ def test_workers_that_outlive_their_coordinator_are_adopted(work: Path, undistur
 
 def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(work: Path, undisturbed: Path):
     process = start(work)
-    wait_for(lambda: any(claims(work)))
+    eventually(lambda: claims(work))
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
-    assert not living_workers(work)
+    eventually(lambda: not living_workers(work))
     assert sgonz(work, "run", "chain.toml").returncode == 0
     same_as(undisturbed, work)
 
 
 def test_cancelled_runs_wait_for_run_or_retry(work: Path, undisturbed: Path):
     assert sgonz(work, "submit", "chain.toml").returncode == 0
-    wait_for(lambda: any(claims(work)))
+    eventually(lambda: claims(work))
     assert sgonz(work, "cancel", "--where", "dataset = pos").returncode == 0
-    wait_for(lambda: sgonz(work, "advance").returncode == 0 and not living_workers(work))
+    eventually(lambda: sgonz(work, "advance").returncode == 0 and not living_workers(work))
     stopped = answer(work, "status")["datasets"]["pos"]["runs"]
     assert stopped["CANCELLED"] >= 1
     assert set(stopped) <= {"CANCELLED", "COMPLETED"}  # what had just finished stays finished

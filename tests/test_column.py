@@ -15,7 +15,7 @@ import pytest
 
 from sgonz import catalog
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 CANDIDATES = {name for name, model in catalog.models().items() if "candidate" in model.roles}
 STUDENTS = {row.model for row in catalog.published().rows if row.stage == "distill"}

@@ -34,7 +34,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 def test_it_is_drawn_and_taken_away_again(terminal: Terminal) -> None:
     with Working("copying", terminal, delay=0) as shown:
         shown.at(5, 10)
-        assert terminal.drawn.wait(60)
+        assert terminal.drawn.wait(300)
     assert "copying" in terminal.getvalue()
     assert terminal.getvalue().endswith(ERASE)
 

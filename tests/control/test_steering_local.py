@@ -294,7 +294,6 @@ def sgonz(work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_two_hundred_runs_with_a_wrong_setting_cost_one_canary(tmp_path: Path) -> None:
     """Of one shape; their model's weights cannot be read."""
     from sgonz.sample import make

@@ -14,7 +14,7 @@ import pytest
 from sgonz.rundir import Workdir
 from sgonz.sample import make
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 SWEEP = """
 name = "tended"

@@ -13,7 +13,7 @@ from sgonz.view.report.charts import charts
 
 Reports = dict[str, dict[str, Any]]
 NAMES = ("published", "half", "bites", "empty")
-PATIENCE = 90_000  # milliseconds; machines are busy
+PATIENCE = 300_000  # milliseconds; machines are busy
 
 
 class Watched:

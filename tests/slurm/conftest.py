@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,8 @@ PACKAGES = "slurm-wlm slurmdbd munge mariadb-server"
 
 
 @pytest.fixture(scope="session")
-def dev() -> Iterator[DevCluster]:
+def cluster() -> Iterator[DevCluster]:
+    """Started once for all of them."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     if missing := [name for name in DAEMONS if shutil.which(name, path=path) is None]:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
@@ -41,6 +43,20 @@ def dev() -> Iterator[DevCluster]:
         yield cluster
     finally:
         cluster.script("down")
+
+
+@pytest.fixture
+def dev(cluster: DevCluster) -> Iterator[DevCluster]:
+    """The cluster, whole and empty again afterwards: what one test left behind fails no other."""
+    yield cluster
+    try:
+        left = cluster.queue()
+    except subprocess.CalledProcessError:  # a test that failed had stopped something
+        cluster.script("up")
+        left = cluster.queue()
+    if left:
+        cluster.ask("scancel", "--full", *left)
+        eventually(lambda: not cluster.queue())
 
 
 @pytest.fixture
@@ -70,5 +86,3 @@ def start(dev: DevCluster, tmp_path: Path) -> Iterator[Start]:
         with closing(sweeping.at):
             if sweeping.external_ids:
                 sweeping.at.cluster.cancel(sweeping.at.store.live_jobs())
-    if begun:
-        eventually(lambda: not dev.queue())  # the next test counts jobs too

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from job_folders import eventually
+from job_folders import PATIENCE, eventually
 from plan.small_sweep import small_sources, small_sweep
 
 from sgonz.cluster.profile import Profile, Resource
@@ -45,6 +45,17 @@ class DevCluster:
 
     def queue(self, *options: str) -> list[str]:
         return self.ask("squeue", "-h", "-r", "-o", "%i", *options).split()
+
+    def take_both_nodes(self) -> None:
+        """Preempt what may be: one job, as two would find room on one node where that is free, one after the other."""
+        whole = (
+            "--partition=high",
+            "--nodes=2",
+            "--gres=gpu:a100:4",
+            "--output=/dev/null",
+            "--job-name=high",
+        )
+        self.ask("sbatch", *whole, "--wrap=true")
 
 
 def restart_soon(dev: DevCluster, *jobs: str) -> None:
@@ -87,11 +98,11 @@ class Sweeping:
         self.turns.append(turn(self.at))
         return self.turns[-1]
 
-    def until(self, reached: Callable[[], object], *, patience: float = 90.0) -> None:
+    def until(self, reached: Callable[[], object], *, patience: float = PATIENCE) -> None:
         """Make turns until it is so."""
         eventually(lambda: self.turn() and reached(), patience=patience)
 
-    def finish(self, *, patience: float = 90.0) -> None:
+    def finish(self, *, patience: float = PATIENCE) -> None:
         self.until(lambda: self.turns[-1].decision.finished, patience=patience)
 
     @property

@@ -62,7 +62,6 @@ class Prompt:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_logs_are_followed_on_two_nodes_and_a_run_is_done_again_by_hand(
     dev: DevCluster, tmp_path: Path
 ) -> None:

@@ -24,7 +24,6 @@ from sgonz.workdir import costs
 from sgonz.workdir.journal import Journal
 
 RUNS, CANCELLED = 6, 2
-PATIENCE = 60.0
 
 
 class Stage(NamedTuple):
@@ -92,7 +91,7 @@ def killed(sweep: Sweeping, stage: Stage) -> bool:
             store=open_store(workdir.store, workspace=workdir.root),
             cluster=SlurmCluster(sweep.at.profile, **TIMES),  # type: ignore[arg-type]
         )
-        eventually(lambda: turn(apart) and False, patience=PATIENCE)
+        eventually(lambda: turn(apart) and False)
     finally:
         os._exit(1)
 
@@ -117,9 +116,7 @@ def until_collectable(sweep: Sweeping, dev: DevCluster) -> None:
     dev.ask("scancel", *sweep.external_ids[:CANCELLED])
     eventually(lambda: len(dev.queue("--name", tag)) == RUNS - CANCELLED)
     sweep.open()
-    eventually(
-        lambda: not dev.queue("--states=all", "--name", tag), patience=120
-    )  # sacct alone knows them now
+    eventually(lambda: not dev.queue("--states=all", "--name", tag))  # sacct alone knows them now
     give_scores(sweep)
 
 

@@ -40,7 +40,6 @@ def checks(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_detected_profile_trains_without_a_hand_edit(dev: DevCluster, tmp_path: Path) -> None:
     conf = dev.environment["SLURM_CONF"]
     (tmp_path / "short.toml").write_text(SWEEP)

@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from job_folders import PATIENCE
 from slurm_sweeps import DevCluster, profile
 
 from sgonz.checkup import check_up
 from sgonz.cluster.doctor import Check, Health
 from sgonz.cluster.profile import Resource
 from sgonz.rundir import Workdir
-
-PATIENCE = 120.0
 
 
 def examined(

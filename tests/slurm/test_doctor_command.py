@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from job_folders import eventually
+from job_folders import PATIENCE, eventually
 from slurm_sweeps import DevCluster
 
 from sgonz.cluster.doctor import Health
@@ -46,7 +46,7 @@ def doctor(
     mine = folder / "mine.toml"
     mine.write_text(PROFILE.format(conf=dev.environment["SLURM_CONF"], partition=partition, gres=gres))
     command = [python, "-m", "sgonz", "doctor", cluster or str(mine), "--workdir", str(folder / "work"),
-               "--wait", "120", "--format", "json"]  # fmt: skip
+               "--wait", str(PATIENCE), "--format", "json"]  # fmt: skip
     known = os.pathsep.join(filter(None, sys.path))  # a python of another folder finds what ours does
     done = subprocess.run(command, env={**dev.environment, "PYTHONPATH": known}, capture_output=True, text=True,
                           check=False)  # fmt: skip
@@ -96,25 +96,25 @@ def test_a_controller_that_is_down_is_named(dev: DevCluster, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def apart(dev: DevCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def apart(cluster: DevCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder over which the second node has an empty file system of its own, as where a disk is not shared."""
     folder = tmp_path_factory.mktemp("apart")
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this user may not give a process mounts of its own (unshare --mount)")
-    dev.script("stop", "n2")
+    cluster.script("stop", "n2")
     command = f"mount -t tmpfs none '{folder}' && exec slurmd -D -N n2"
-    with (dev.home / "log/n2.apart").open("wb") as output:
-        node = subprocess.Popen(["unshare", "--mount", "sh", "-c", command], env=dev.environment,
+    with (cluster.home / "log/n2.apart").open("wb") as output:
+        node = subprocess.Popen(["unshare", "--mount", "sh", "-c", command], env=cluster.environment,
                                 stdout=output, stderr=output, start_new_session=True)  # fmt: skip
     try:
         idle = ("sinfo", "-h", "-N", "-p", "normal", "-n", "n2", "-t", "idle", "-o", "%N")
-        eventually(lambda: dev.ask(*idle).strip() == "n2")
+        eventually(lambda: cluster.ask(*idle).strip() == "n2")
         yield folder
     finally:
         os.kill(node.pid, signal.SIGTERM)
         node.wait()
-        dev.script("start", "n2")
-        dev.script("up")
+        cluster.script("start", "n2")
+        cluster.script("up")
 
 
 def test_a_work_folder_that_nodes_do_not_share_is_named(dev: DevCluster, apart: Path) -> None:

@@ -74,8 +74,7 @@ def test_a_preempted_job_is_started_again_by_slurm_and_sent_once(start: Start, d
     sweep.turn()
     jobs = sweep.external_ids
     sweep.until(lambda: len(dev.queue("--states=R")) == 2)
-    high = ("--partition=high", "--gres=gpu:a100:4", "--output=/dev/null", "--job-name=high")
-    dev.ask("sbatch", *high, "--array=0-1", "--wrap=true")
+    dev.take_both_nodes()
     sweep.until(lambda: not dev.queue("--name", "high"))
     sweep.open()
     restart_soon(dev, *jobs)
@@ -92,7 +91,7 @@ def test_a_time_limit_ends_a_job_and_its_runs_go_on_in_the_next(start: Start) ->
     sweep.shut()
     sweep.turn()
     (tag,) = {job.tag for job in sweep.at.store.live_jobs()}
-    sweep.until(lambda: outcomes(sweep, tag), patience=200)
+    sweep.until(lambda: outcomes(sweep, tag))
     ((outcome, evidence),) = outcomes(sweep, tag)
     assert outcome == Outcome.TIMEOUT
     assert "TIMEOUT" in evidence
@@ -283,7 +282,7 @@ def test_a_lost_node_costs_no_run(start: Start, dev: DevCluster) -> None:
     sweep.until(lambda: len(dev.queue("--states=R")) == 2)
     dev.script("kill", "n2")
     try:
-        sweep.until(lambda: len(dev.queue("--job", array, "--states=PD")) == 1, patience=120)
+        sweep.until(lambda: len(dev.queue("--job", array, "--states=PD")) == 1)
         lost = dev.queue("--job", array, "--states=PD")
     finally:
         dev.script("start", "n2")

@@ -16,7 +16,7 @@ from sgonz import events
 from sgonz.events import AnyEvent, MemoryShort
 from sgonz.rundir import Workdir
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP = """
 name = "ladder"

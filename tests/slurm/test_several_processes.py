@@ -81,9 +81,7 @@ def test_it_is_preempted_goes_on_and_teaches(dev: DevCluster, tmp_path: Path) ->
     (job,) = dev.queue("--partition=low")
     steps = dev.ask("squeue", "-h", "-s", "-j", job, "-o", "%i").split()
     assert any(step.endswith(".0") for step in steps)  # srun's, beside the batch script
-    # All of both nodes at once: one of them may be free, and two jobs would find room there one after the other.
-    high = ("--partition=high", "--nodes=2", "--gres=gpu:a100:4", "--output=/dev/null", "--job-name=high")
-    dev.ask("sbatch", *high, "--wrap=true")
+    dev.take_both_nodes()
     eventually(lambda: any(isinstance(event, RunEnded) for event in told(tmp_path, 0)), patience=600)
     (tmp_path / "fast").write_text("")
     (interrupted,) = [event for event in told(tmp_path, 0) if isinstance(event, RunEnded)]

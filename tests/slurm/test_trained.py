@@ -19,7 +19,7 @@ from slurm_sweeps import DevCluster, restart_soon
 
 from sgonz.sample import make
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SWEEP = """
 name = "faults"
@@ -84,9 +84,6 @@ class Sgonz:
     def say(self, *arguments: str) -> None:
         subprocess.run([sys.executable, "-m", "sgonz", *arguments], check=True, cwd=self.folder, env=self._environment)  # fmt: skip
 
-    def until(self, reached: Callable[[], object]) -> None:
-        eventually(reached, patience=300)
-
     def events(self, kind: str, text: str = "", files: str = "*") -> list[dict[str, Any]]:
         lines = [line for path in sorted(self.work.glob(f"jobs/*/events/{files}.jsonl"))
                  for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]  # fmt: skip
@@ -110,16 +107,18 @@ def outcome(sgonz: Sgonz) -> dict[str, tuple[Any, ...]]:
 def lose_node(dev: DevCluster, name: str) -> None:
     """As a machine goes: its slurmd, what that started around jobs, and the jobs, with no word to anybody."""
     dev.script("kill", name)
+    mine = f"\0SLURM_CONF={dev.environment['SLURM_CONF']}\0".encode()
     for job in dev.ask("squeue", "-h", "-w", name, "-o", "%A").split():
-        end_all(lambda command, surrounding, job=job: f"slurmstepd: [{job}.batch]".encode() in command)
-    mine = f"SLURM_CONF={dev.environment['SLURM_CONF']}\0".encode()
-    end_all(lambda command, surrounding: mine in surrounding and f"\0SLURMD_NODENAME={name}\0".encode() in surrounding)  # fmt: skip
+        end_all(mine, lambda command, surrounding, job=job: f"slurmstepd: [{job}.batch]".encode() in command)
+    end_all(mine, lambda command, surrounding: f"\0SLURMD_NODENAME={name}\0".encode() in surrounding)
 
 
-def end_all(chosen: Callable[[bytes, bytes], bool]) -> None:
+def end_all(mine: bytes, chosen: Callable[[bytes, bytes], bool]) -> None:
+    """Other clusters beside this one, whose jobs have the same numbers, are left alone."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if chosen((folder / "cmdline").read_bytes(), b"\0" + (folder / "environ").read_bytes() + b"\0"):
+            surrounding = b"\0" + (folder / "environ").read_bytes() + b"\0"
+            if mine in surrounding and chosen((folder / "cmdline").read_bytes(), surrounding):
                 os.kill(int(folder.name), LOST)
         except OSError:
             continue
@@ -134,17 +133,17 @@ def test_faults_on_top_of_each_other_change_no_bit(dev: DevCluster, tmp_path: Pa
     sgonz = Sgonz(tmp_path / "disturbed", str(tmp_path / "mine.toml"))
 
     process = sgonz.begin()
-    sgonz.until(lambda: len({event["run_id"] for event in sgonz.events("epoch_ended")}) == 2)
+    eventually(lambda: len({event["run_id"] for event in sgonz.events("epoch_ended")}) == 2)
     process.send_signal(signal.SIGKILL)  # the coordinator; whatever comes now finds nobody watching
     process.wait()
     nodes = dict(line.split() for line in dev.ask("squeue", "-h", "-r", "-o", "%N %i").splitlines())
     lose_node(dev, "n2")
     dev.ask("sbatch", "--partition=high", "--gres=gpu:a100:4", "--nodelist=n1", "--output=/dev/null", "--job-name=high", "--wrap=true")  # fmt: skip
-    sgonz.until(lambda: not dev.queue("--name", "high"))
+    eventually(lambda: not dev.queue("--name", "high"))
     restart_soon(dev, nodes["n1"])
     process = sgonz.begin()
     resumed = f"{nodes['n1'].split('_')[1]}.1"
-    sgonz.until(lambda: sgonz.events("epoch_ended", files=resumed))
+    eventually(lambda: sgonz.events("epoch_ended", files=resumed))
     process.send_signal(signal.SIGKILL)
     process.wait()
     dev.script("start", "n2")
@@ -154,7 +153,7 @@ def test_faults_on_top_of_each_other_change_no_bit(dev: DevCluster, tmp_path: Pa
 
     process = sgonz.begin()
     grid = {event["run_id"] for event in sgonz.events("epoch_ended")}
-    sgonz.until(lambda: {event["run_id"] for event in sgonz.events("epoch_ended")} - grid)
+    eventually(lambda: {event["run_id"] for event in sgonz.events("epoch_ended")} - grid)
     dev.ask("scancel", *dev.queue())  # somebody else ends the student's job in the middle
     assert process.wait() == 0
     assert sgonz.answer("status")["kinds"]["distill"] == {"CANCELLED": 1}

@@ -13,7 +13,7 @@ from view.terminals import on_terminal
 
 from sgonz.sample import make
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 SWEEP = """
 name = "half-broken"
@@ -45,15 +45,15 @@ def test_sweep_with_failures_is_driven_from_the_screen(dev: DevCluster, tmp_path
     command = ["watch", "--advance", "--every", "0.3"]
     with on_terminal(command, columns=200, lines=60, folder=tmp_path, environment=environment) as driving:
         with on_terminal(["watch", "--every", "0.3"], folder=tmp_path, environment=environment) as seen:
-            seen.shows("half-broken on dev", "by watch", "of 240 a minute", patience=300)
+            seen.shows("half-broken on dev", "by watch", "of 240 a minute")
             seen.type("3")
-            seen.shows("[3 failures]", "pos", "broken", "sgonz retry", patience=300)
+            seen.shows("[3 failures]", "pos", "broken", "sgonz retry")
             seen.type("\r")
-            seen.shows("finetune pos broken", "failed", "attempt", patience=300)
+            seen.shows("finetune pos broken", "failed", "attempt")
             seen.type("1")
-            seen.shows("[1 overview]", "sample-albert", patience=300)
-            assert driving.ends(patience=400) == 1  # some runs failed
-            seen.shows("finished", patience=300)
+            seen.shows("[1 overview]", "sample-albert")
+            assert driving.ends() == 1  # some runs failed
+            seen.shows("finished")
             seen.type("q")
             assert seen.ends() == 0
             seen.assert_given_back()

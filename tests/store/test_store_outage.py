@@ -31,7 +31,6 @@ def nothing(number: int) -> RunSpec:
     )
 
 
-@pytest.mark.timeout(120)
 def test_sweep_waits_for_a_server_that_was_stopped_and_loses_nothing(
     own_server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

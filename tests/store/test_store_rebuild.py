@@ -314,7 +314,6 @@ class TestProblems:
         assert self.rules(at_work) == {"0.0.jsonl": ("events about runs that are not in the database", 1)}
 
 
-@pytest.mark.timeout(280)
 def test_collector_that_is_killed_fifty_times_leaves_the_store_of_an_undisturbed_one(tmp_path: Path) -> None:
     folders = [tmp_path / "calm", tmp_path / "killed"]
     runs = [f"run{number}" for number in range(40)]

@@ -166,7 +166,6 @@ while not turn(at).decision.finished:
 """
 
 
-@pytest.mark.timeout(120)
 def test_password_is_in_no_command_line_and_no_file_while_jobs_run(guarded: str, tmp_path: Path) -> None:
     environment = {
         **os.environ,

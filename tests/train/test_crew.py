@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from bench import Bench
-from job_folders import ends, eventually, job_list, told, write_job
+from job_folders import PATIENCE, ends, eventually, job_list, told, write_job
 from safetensors.torch import load_file
 
 from sgonz.events import EpochEnded, Event, MemoryShort, RunReady
@@ -88,10 +88,10 @@ def test_interrupted_run_goes_on_bit_by_bit(bench: Bench, play: Play) -> None:
     worker = play("cut", name="zero2", PYTHONPATH=str(SMALL_DEVICE), SLOW_DEVICE="0.1")
     eventually(lambda: events_of(bench, EpochEnded))
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(120) == 0
+    assert worker.wait(PATIENCE) == 0
     (stopped,) = ends(told(bench.workdir.job(TAG)))
     assert stopped.outcome is Outcome.PREEMPTED, stopped.error
-    assert play("cut", "whole", name="zero2", sequence=2).wait(240) == 0
+    assert play("cut", "whole", name="zero2", sequence=2).wait(PATIENCE) == 0
     assert [end.outcome for end in ends(told(bench.workdir.job(f"{TAG[:-1]}2")))] == [Outcome.COMPLETED] * 2
     ready = events_of(bench, RunReady, sequence=2)[0]
     assert ready.epoch >= 1
@@ -105,7 +105,7 @@ def test_memory_that_ends_on_one_process_ends_the_attempt_and_halves_the_next(
     bench.do(alone)
     expected = [event.validation_loss for event in bench.events if isinstance(event, EpochEnded)]
     bench.run("short", Kind.FINETUNE, "text", "albert", settings=LIGHT)
-    assert play("short", PYTHONPATH=str(SMALL_DEVICE), SMALL_DEVICE="3@1").wait(240) == 0
+    assert play("short", PYTHONPATH=str(SMALL_DEVICE), SMALL_DEVICE="3@1").wait(PATIENCE) == 0
     found = ends(told(bench.workdir.job(TAG)))
     assert [(end.outcome, end.attempt) for end in found] == [(Outcome.PREEMPTED, 1), (Outcome.COMPLETED, 2)]
     assert "out of memory" in (found[0].error or "")

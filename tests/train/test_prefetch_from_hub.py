@@ -73,7 +73,6 @@ def sgonz(folder: Path, hub: Hub, *arguments: str, **variables: str) -> subproce
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_what_was_fetched_is_trained_on_with_the_hub_switched_off(tmp_path: Path, hub: Hub) -> None:
     (tmp_path / "fetched.toml").write_text(SWEEP)
     done = sgonz(tmp_path, hub, "prefetch", "fetched.toml", "--format", "json")

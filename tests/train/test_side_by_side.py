@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from bench import Bench
 from cut_runs import weights
-from job_folders import ends, eventually, job_list, lay_out, noop, told, write_job
-from workers import TAG, Start, hanging, in_session, run_processes, started
+from job_folders import PATIENCE, ends, eventually, job_list, lay_out, noop, told, write_job
+from workers import TAG, Start, hanging, in_session, run_processes, started, tell
 
 from sgonz.events import AnyEvent, JobEnded, RunEnded, RunStarted
 from sgonz.plan.runs import Kind, Outcome
@@ -55,7 +55,7 @@ def test_runs_side_by_side_end_with_the_bits_that_they_have_one_by_one(
     runs = {count: chain(bench) for count, bench in benches.items()}
     ids = [run.root.name for run in runs[1]]
     workers = [start(write_job(bench.workdir, at_once(count, *ids)), "0") for count, bench in benches.items()]
-    assert [worker.wait(240) for worker in workers] == [0, 0]
+    assert [worker.wait(PATIENCE) for worker in workers] == [0, 0]
     told_by = {count: told(bench.workdir.job(TAG)) for count, bench in benches.items()}
     assert most_at_work(told_by[1]) == 1 < most_at_work(told_by[3])
     by_id = {count: {end.run_id: end for end in ends(found)} for count, found in told_by.items()}
@@ -75,25 +75,25 @@ def test_a_crash_ends_one_run_and_its_place_goes_to_the_next(tmp_path: Path, sta
     worker = start(folder, "0")
     eventually(lambda: len(run_processes(worker.pid)) == 2)
     assert started(folder) == ["aa01", "bb02"]
-    first = next(pid for pid in run_processes(worker.pid) if str(workdir.run("aa01").log) in logs_of(pid))
+    log = str(workdir.run("aa01").log)
+    (first,) = eventually(lambda: [pid for pid in run_processes(worker.pid) if log in output_of(pid)])
     os.kill(first, signal.SIGKILL)
     eventually(lambda: started(folder) == ["aa01", "bb02", "cc03"])
     eventually(lambda: len(run_processes(worker.pid)) == 2)
     (killed,) = ends(told(folder))
     assert (killed.run_id, killed.outcome) == ("aa01", Outcome.FAILED)
 
-    for pid in run_processes(worker.pid):
-        os.kill(pid, signal.SIGKILL)
-    assert worker.wait(120) == 0
+    tell(run_processes(worker.pid), signal.SIGKILL)
+    assert worker.wait(PATIENCE) == 0
     found = told(folder)
     assert {end.run_id: end.outcome for end in ends(found)} == {
         **dict.fromkeys(("aa01", "bb02", "cc03"), Outcome.FAILED), "ee05": Outcome.COMPLETED
     }  # fmt: skip
     assert isinstance(found[-1], JobEnded)
     assert found[-1].reason == "done, 1 left out"  # what needs a run that failed
-    eventually(lambda: not in_session(worker.pid), patience=20)
+    eventually(lambda: not in_session(worker.pid))
 
 
-def logs_of(pid: int) -> str:
-    """What a process's output goes to."""
+def output_of(pid: int) -> str:
+    """Where a process's output goes."""
     return os.readlink(f"/proc/{pid}/fd/1")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from job_folders import ends, eventually, job_list, lay_out, noop, spec, told, write_job
-from workers import TAG, Start, hanging, has, in_session, run_processes, started, work
+from job_folders import PATIENCE, ends, eventually, job_list, lay_out, noop, spec, told, write_job
+from workers import TAG, Start, hanging, has, in_session, run_processes, started, tell, work
 
 from sgonz.events import AnyEvent, EpochEnded, JobEnded, JobStarted, RunReady, RunStarted
 from sgonz.plan.runs import Kind, Outcome
@@ -101,7 +101,7 @@ def test_slurm_says_which_element_and_how_often_restarted(workdir: Workdir, star
     lay_out(workdir, [noop("aa01"), noop("bb02")])
     folder = write_job(workdir, job_list(TAG, ["aa01"], ["bb02"]))
     process = start(folder, SLURM_ARRAY_TASK_ID="1", SLURM_RESTART_COUNT="3")
-    assert process.wait(120) == 0
+    assert process.wait(PATIENCE) == 0
     found = told(folder, element=1, restart=3)
     assert [end.run_id for end in ends(found)] == ["bb02"]
     assert not workdir.run("aa01").result.exists()
@@ -174,7 +174,7 @@ def test_deaths_of_runs_are_told_and_the_worker_goes_on_until_it_is_killed_itsel
     assert last != first
     worker.kill()
     worker.wait()
-    eventually(lambda: not in_session(worker.pid), patience=20)
+    eventually(lambda: not in_session(worker.pid))
     assert isinstance(told(folder)[-1], RunStarted)
 
 
@@ -186,23 +186,21 @@ def test_training_is_stopped_goes_on_and_is_cancelled(bench: Any, start: Start) 
 
     worker = start(folder, "0")
     eventually(lambda: has(folder, EpochEnded))
-    for pid in in_session(
-        worker.pid
-    ):  # as Slurm does: every process of a job, where the worker alone is meant
-        os.kill(pid, signal.SIGTERM)
-    assert worker.wait(60) == 0
+    # As Slurm does: every process of a job, where the worker alone is meant.
+    tell(in_session(worker.pid), signal.SIGTERM)
+    assert worker.wait(PATIENCE) == 0
     found = told(folder)
     (stopped,) = ends(found)
     assert (stopped.outcome, stopped.error) == (Outcome.PREEMPTED, None)
     assert reason(found) == "told to stop by SIGTERM"
     assert run.checkpoint.exists()
     assert not workdir.run("bb02").result.exists()
-    eventually(lambda: not in_session(worker.pid), patience=20)
+    eventually(lambda: not in_session(worker.pid))
 
     worker = start(folder, "0")
     eventually(lambda: has(folder, RunReady, restart=1))
     run.cancel.touch()
-    assert worker.wait(60) == 0
+    assert worker.wait(PATIENCE) == 0
     found = told(folder, restart=1)
     (ready,) = (event for event in found if isinstance(event, RunReady))
     assert ready.epoch >= 1
@@ -227,4 +225,4 @@ def test_run_that_does_not_listen_is_killed_when_the_worker_is_told_twice(
     assert stopped.error is not None
     assert stopped.error.startswith("killed before its checkpoint was written")
     assert isinstance(found[-1], JobEnded)
-    eventually(lambda: not in_session(worker.pid), patience=20)
+    eventually(lambda: not in_session(worker.pid))

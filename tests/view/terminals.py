@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyte
+from job_folders import PATIENCE
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Seen:
         self.type("\x1b[0n" * self.asked)
         self.asked = 0
 
-    def until(self, reached: Callable[[], object], *, patience: float = 120.0) -> None:
+    def until(self, reached: Callable[[], object], *, patience: float = PATIENCE) -> None:
         deadline = time.monotonic() + patience
         while not reached():
             if time.monotonic() > deadline or (
@@ -60,7 +61,7 @@ class Seen:
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def shows(self, *parts: str, patience: float = 120.0) -> None:
+    def shows(self, *parts: str, patience: float = PATIENCE) -> None:
         self.until(lambda: all(part in self.text for part in parts), patience=patience)
 
     def type(self, keys: str) -> None:
@@ -71,7 +72,7 @@ class Seen:
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         os.killpg(self.process.pid, signal.SIGWINCH)
 
-    def ends(self, *, patience: float = 120.0) -> int:
+    def ends(self, *, patience: float = PATIENCE) -> int:
         self.until(lambda: self.process.poll() is not None, patience=patience)
         self.read()
         return self.process.returncode
