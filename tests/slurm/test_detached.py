@@ -85,10 +85,9 @@ def test_a_detached_sweep_goes_through_both_stages_with_nobody_there(dev: DevClu
     assert status["detached"] is None
     assert status["runs"] == {"COMPLETED": status["attempts"]}
     assert set(status["kinds"]) == {"finetune", "logits", "distill"}
-    left = [
-        path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if str(work).encode() in read(path)
-    ]
-    assert left == []
+    eventually(
+        lambda: not any(str(work).encode() in read(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
+    )
 
 
 def read(path: Path) -> bytes:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from slurm_sweeps import DevCluster
+from typed import Prompt, said
 
 from sgonz import events
 from sgonz.events import AnyEvent, MemoryShort
@@ -54,20 +52,8 @@ default = "narrow"
 """
 
 
-def sgonz(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "SGONZ_WORKDIR": str(folder / "work"), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "sgonz", *arguments], cwd=folder, env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-
-
-def said(process: subprocess.Popen[str]) -> str:
-    answer, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return answer
-
-
-def trained(folder: Path) -> dict[str, Any]:
-    (row,) = json.loads(said(sgonz(folder, "results", "--all", "--format", "json")))
+def trained(prompt: Prompt) -> dict[str, Any]:
+    (row,) = prompt.answer("results", "--all")
     return row
 
 
@@ -82,15 +68,14 @@ def test_it_climbs_to_where_it_fits_and_ends_as_if_it_had_started_there(
 ) -> None:
     profile = PROFILE.format(conf=dev.environment["SLURM_CONF"], small=ROOT / "tests/small_device")
     (tmp_path / "rungs.toml").write_text(profile)
+    prompts = Prompt(tmp_path / "roomy"), Prompt(tmp_path / "tight")
     begun = []
-    for name, cluster in (("roomy", "local"), ("tight", str(tmp_path / "rungs.toml"))):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "ladder.toml").write_text(SWEEP)
-        begun.append(sgonz(folder, "run", "ladder.toml", "--cluster", cluster))
+    for prompt, cluster in zip(prompts, ("local", str(tmp_path / "rungs.toml")), strict=True):
+        (prompt.folder / "ladder.toml").write_text(SWEEP)
+        begun.append(prompt.begin("run", "ladder.toml", "--cluster", cluster))
     for process in begun:
         said(process)
-    roomy, tight = trained(tmp_path / "roomy"), trained(tmp_path / "tight")
+    roomy, tight = map(trained, prompts)
     assert tight["validation_loss"] == pytest.approx(roomy["validation_loss"], rel=1e-3)
     assert tight["validation"] == pytest.approx(roomy["validation"], rel=1e-2)
 
@@ -113,5 +98,5 @@ def test_it_climbs_to_where_it_fits_and_ends_as_if_it_had_started_there(
     ]
     asked = dev.ask("sacct", "-X", "-n", "-P", "-o", "Partition,ReqMem", "-S", "now-1hour").split()
     assert {"low|1G", "normal|2G", "normal|4G"} <= set(asked)
-    status = said(sgonz(tmp_path / "tight", "status"))
+    status = prompts[1].say("status")
     assert "starts in wide with 4 GB, after narrow and wide: the host had too little memory in wide" in " ".join(status.split())  # fmt: skip

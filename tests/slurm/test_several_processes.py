@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from job_folders import eventually
 from slurm_sweeps import DevCluster, restart_soon
+from typed import Prompt
 
 from sgonz import events
 from sgonz.events import AnyEvent, EpochEnded, RunEnded, RunReady
@@ -50,15 +48,6 @@ albeto-xxlarge = "two"
 """
 
 
-def sgonz(dev: DevCluster, folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "sgonz", *arguments], cwd=folder, capture_output=True, text=True, check=False,
-        env={**dev.environment, "SGONZ_WORKDIR": str(folder / "work"), "OMP_NUM_THREADS": "1", **slow(folder)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def slow(folder: Path) -> dict[str, str]:
     """Steps take their time until a file is there, so that there is something to interrupt."""
     return {"PYTHONPATH": str(ROOT / "tests/small_device"), "SLOW_DEVICE": "0.3", "FAST_DEVICE": str(folder / "fast")}  # fmt: skip
@@ -75,7 +64,8 @@ def told(folder: Path, restart: int) -> list[AnyEvent]:
 def test_it_is_preempted_goes_on_and_teaches(dev: DevCluster, tmp_path: Path) -> None:
     (tmp_path / "largest.toml").write_text(SWEEP)
     (tmp_path / "two.toml").write_text(PROFILE.format(conf=dev.environment["SLURM_CONF"]))
-    sgonz(dev, tmp_path, "submit", "largest.toml", "--cluster", "two.toml", "--yes")
+    prompt = Prompt(tmp_path, **slow(tmp_path))
+    prompt.say("submit", "largest.toml", "--cluster", "two.toml", "--yes")
     eventually(lambda: told(tmp_path, 0), patience=600)
     (tmp_path / "fast").write_text("0.7")  # slower, or it is done before Slurm takes its nodes
     (job,) = dev.queue("--partition=low")
@@ -88,13 +78,13 @@ def test_it_is_preempted_goes_on_and_teaches(dev: DevCluster, tmp_path: Path) ->
     assert interrupted.outcome is Outcome.PREEMPTED, interrupted.error
     eventually(lambda: not dev.queue("--name", "high"))
     restart_soon(dev, job)
-    sgonz(dev, tmp_path, "run", "largest.toml", "--cluster", "two.toml", "--yes")
+    prompt.say("run", "largest.toml", "--cluster", "two.toml", "--yes")
     ready = next(event for event in told(tmp_path, 1) if isinstance(event, RunReady))
     assert ready.epoch >= 1
-    status = json.loads(sgonz(dev, tmp_path, "status", "--format", "json"))
+    status = prompt.answer("status")
     assert status["finished"]
     assert status["datasets"]["pos"]["teacher_model"] == "albeto-xxlarge"
-    rows: list[dict[str, Any]] = json.loads(sgonz(dev, tmp_path, "results", "--all", "--format", "json"))
+    rows: list[dict[str, Any]] = prompt.answer("results", "--all")
     by_kind = {row["kind"]: row for row in rows}
     assert (by_kind["finetune"]["notes"]["engine"], by_kind["finetune"]["notes"]["processes"]) == (
         "deepspeed",

@@ -50,12 +50,13 @@ scheduler = "slurm"
 requests_per_minute = 10000
 runs_per_job = 1
 environment = {{ SLURM_CONF = "{conf}" }}
-setup = ["export OMP_NUM_THREADS=1"]
+setup = ["export OMP_NUM_THREADS=1 PYTHONPATH='{paced}' SLOW_DEVICE=0 FAST_DEVICE='{pace}'"]
 [resources.node]
 partition = "low"
 gres = "gpu:a100:4"
 max_minutes = 30
 """
+PACED = Path(__file__).resolve().parents[1] / "small_device"
 LOST = 9  # the signal of a machine that is not there any more
 
 
@@ -127,11 +128,14 @@ def end_all(mine: bytes, chosen: Callable[[bytes, bytes], bool]) -> None:
 def test_faults_on_top_of_each_other_change_no_bit(dev: DevCluster, tmp_path: Path) -> None:
     for name in ("quiet", "disturbed"):
         (tmp_path / name).mkdir()
-    (tmp_path / "mine.toml").write_text(PROFILE.format(conf=dev.environment["SLURM_CONF"]))
+    pace = tmp_path / "pace"
+    profile = PROFILE.format(conf=dev.environment["SLURM_CONF"], paced=PACED, pace=pace)
+    (tmp_path / "mine.toml").write_text(profile)
     quiet = Sgonz(tmp_path / "quiet", "local")
     quiet.finish()
     sgonz = Sgonz(tmp_path / "disturbed", str(tmp_path / "mine.toml"))
 
+    pace.write_text("0.1")  # seconds a step: neither is done before both have begun
     process = sgonz.begin()
     eventually(lambda: len({event["run_id"] for event in sgonz.events("epoch_ended")}) == 2)
     process.send_signal(signal.SIGKILL)  # the coordinator; whatever comes now finds nobody watching
@@ -140,6 +144,7 @@ def test_faults_on_top_of_each_other_change_no_bit(dev: DevCluster, tmp_path: Pa
     lose_node(dev, "n2")
     dev.ask("sbatch", "--partition=high", "--gres=gpu:a100:4", "--nodelist=n1", "--output=/dev/null", "--job-name=high", "--wrap=true")  # fmt: skip
     eventually(lambda: not dev.queue("--name", "high"))
+    pace.unlink()
     restart_soon(dev, nodes["n1"])
     process = sgonz.begin()
     resumed = f"{nodes['n1'].split('_')[1]}.1"
@@ -153,8 +158,11 @@ def test_faults_on_top_of_each_other_change_no_bit(dev: DevCluster, tmp_path: Pa
 
     process = sgonz.begin()
     grid = {event["run_id"] for event in sgonz.events("epoch_ended")}
+    eventually(lambda: {event["run_id"] for event in sgonz.events("run_started")} - grid)
+    pace.write_text("0.2")  # the grid is done; the student is not to be before it is ended
     eventually(lambda: {event["run_id"] for event in sgonz.events("epoch_ended")} - grid)
     dev.ask("scancel", *dev.queue())  # somebody else ends the student's job in the middle
+    pace.unlink()
     assert process.wait() == 0
     assert sgonz.answer("status")["kinds"]["distill"] == {"CANCELLED": 1}
     sgonz.say("retry")
