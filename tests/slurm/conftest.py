@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from job_folders import eventually, noop
-from slurm_sweeps import ARRAY_LIMIT, FEW, DevCluster, Start, Sweeping, coordinator, profile
+from slurm_sweeps import ARRAY_LIMIT, FEW, SCRIPT, DevCluster, Start, Sweeping, coordinator, profile
 
 from sgonz.cluster.profile import Resource
 from sgonz.control.runs import add_grid
@@ -38,11 +39,11 @@ def cluster() -> Iterator[DevCluster]:
         "SLURM_CONF": f"{home}/slurm.conf",
     }
     cluster = DevCluster(home, environment)
-    try:
+    # Ended when this process closes the standard input of what ends it, at the latest by going, however it goes.
+    down = ("sh", "-c", 'cat > /dev/null; exec "$0" "$@"', sys.executable, str(SCRIPT), "down")
+    with subprocess.Popen(down, env=environment, stdin=subprocess.PIPE, start_new_session=True):
         cluster.script("up", f"--max-array-size={ARRAY_LIMIT}", f"--few={FEW}", "--min-job-age=4", "--cpus=4")
         yield cluster
-    finally:
-        cluster.script("down")
 
 
 @pytest.fixture
