@@ -111,8 +111,7 @@ def _partitions(site: Site, asked: Resource) -> list[Partition]:
     known = {each.name: each for each in site.partitions}
     if asked.partition is None:
         return [each for each in site.partitions if each.is_default]
-    names = [asked.partition] if isinstance(asked.partition, str) else asked.partition
-    return [known[name] for name in names if name in known]
+    return [known[name] for name in asked.partitions if name in known]
 
 
 def _wrong_partition(site: Site, name: str, asked: Resource, found: Sequence[Partition]) -> Check | None:
@@ -122,8 +121,7 @@ def _wrong_partition(site: Site, name: str, asked: Resource, found: Sequence[Par
     where, remedy = f"partition of {name}", f"Set resources.{name}.partition; open to you: {open_to_us}."
     if asked.partition is None:
         return None if found else red(where, "the site has no default partition, and none is named", remedy)
-    wanted = [asked.partition] if isinstance(asked.partition, str) else asked.partition
-    unknown = [each for each in wanted if each not in {partition.name for partition in found}]
+    unknown = [each for each in asked.partitions if each not in {partition.name for partition in found}]
     if unknown:
         return red(where, f"there is no partition {', '.join(unknown)} (or it is hidden from you)", remedy)
     closed = [f"{each.name} {why}" for each in found if (why := refusal(each, site.user)) is not None]

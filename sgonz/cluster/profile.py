@@ -45,6 +45,11 @@ class Resource(Table, frozen=True, kw_only=True):
     processes: Count | None = None  # that do a run together; None: deepspeed takes one for every GPU
 
     @property
+    def partitions(self) -> list[str]:
+        """Those that it names; none where that is left to the cluster."""
+        return [self.partition] if isinstance(self.partition, str) else self.partition or []
+
+    @property
     def crew(self) -> int:
         """How many processes do a run together."""
         if self.processes is not None:

@@ -48,9 +48,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         own = next((each for each in self.associations if each.account == account), None)
         if own is not None and own.most is not None:
             yield Rule(account=account, most=own.most)
-        partitions = [resource.partition] if isinstance(resource.partition, str) else resource.partition or []
         asked = resource.qos or (own.default_qos if own else "")
-        for name in {asked, *(self.partition_qos.get(each, "") for each in partitions)} - {""}:
+        for name in {asked, *(self.partition_qos.get(each, "") for each in resource.partitions)} - {""}:
             found = next((each for each in self.qos if each.name == name), None)
             if found is not None and found.most is not None:
                 yield Rule(qos=name if name == asked else "", most=found.most)

@@ -94,7 +94,8 @@ def rehearse(name: str, workdir: str | None, cluster: str | None, changes: Seque
         click.echo(f"$ {each.command}")
         if each.script:
             click.echo(each.script.rstrip("\n") + "\n")
-    options.say(f"{len(found)} submissions would be sent now; nothing was.")
+    count = f"{len(found)} submission{'s' * (len(found) != 1)}"
+    options.say(f"{count} would be sent now; nothing was.")
 
 
 def _start(

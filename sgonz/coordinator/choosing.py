@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from sgonz.cluster.profile import Profile
+from sgonz.cluster.profile import Profile, Resource
 from sgonz.errors import SpecError
 from sgonz.plan.choice import Choice, Limit, Need, choose
-from sgonz.plan.prediction import Recall
+from sgonz.plan.history import History
+from sgonz.plan.prediction import Recall, minutes_for
 from sgonz.plan.runs import RunSpec
 from sgonz.plan.sizing import shape_of, training_bytes
 from sgonz.sweep.architectures import architecture_of
@@ -36,6 +37,19 @@ def resolved(profile: Profile, chosen: Mapping[str, Choice]) -> Profile:
     if not chosen:
         return profile
     return replace(profile, assign={**profile.assign, **{model: each.name for model, each in chosen.items()}})
+
+
+def shorter_limit(
+    profile: Profile, asked: Resource, history: History, jobs: Sequence[Sequence[RunSpec]]
+) -> int | None:
+    """A time limit below the class's own, which lets a job start sooner, where all of its runs were measured.
+
+    A job that ends there all the same has lost nothing: its runs go on from their checkpoints in the next one.
+    """
+    if asked.max_minutes is None or profile.linger_seconds:
+        return None
+    limit = minutes_for(history, jobs)
+    return limit if limit is not None and limit < asked.max_minutes else None
 
 
 def first_memory_gb(spec: RunSpec) -> float | None:

@@ -14,8 +14,8 @@ from sgonz.cluster import deepspeed
 from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
 from sgonz.cluster.profile import Resource
 from sgonz.coordinator import climbing, generations
+from sgonz.coordinator.choosing import shorter_limit
 from sgonz.plan.ladder import Place
-from sgonz.plan.prediction import minutes_for
 from sgonz.plan.runs import Outcome, RunSpec
 from sgonz.plan.state import JobRow
 from sgonz.rundir import Element, JobList
@@ -149,25 +149,14 @@ def job_list_of(
     """What a submission will be."""
     resource = place.resource if place else None
     asked = at.profile.resources[resource] if resource else Resource()
+    of_runs = [[specs[run_id] for run_id in job] for job in jobs]
+    minutes = shorter_limit(at.profile, asked, costs.read(at.workdir), of_runs)
     return JobList(
         processes=asked.crew, deepspeed=deepspeed.read(asked.deepspeed, at.profile.path) if asked.deepspeed else None,
         tag=f"sgonz-{short_name(at.workdir)}-{sequence:06d}", sweep=at.sweep.name, sequence=sequence, threads=at.sweep.threads,
         linger_seconds=at.profile.linger_seconds, runs_at_once=at.profile.runs_at_once(resource), resource=resource,
-        memory_gb=place.memory_gb if place else None, minutes=_minutes(at, asked, jobs, specs), code=at.code, elements=tuple(Element(run_ids=tuple(job)) for job in jobs),
+        memory_gb=place.memory_gb if place else None, minutes=minutes, code=at.code, elements=tuple(Element(run_ids=tuple(job)) for job in jobs),
     )  # fmt: skip
-
-
-def _minutes(
-    at: Coordinator, asked: Resource, jobs: Sequence[Sequence[str]], specs: Mapping[str, RunSpec]
-) -> int | None:
-    """A time limit below the class's own, which lets a job start sooner, where all of its runs were measured.
-
-    A job that ends there all the same has lost nothing: its runs go on from their checkpoints in the next one.
-    """
-    if asked.max_minutes is None or at.profile.linger_seconds:
-        return None
-    limit = minutes_for(costs.read(at.workdir), [[specs[run_id] for run_id in job] for job in jobs])
-    return limit if limit is not None and limit < asked.max_minutes else None
 
 
 def take_back(at: Coordinator, tag: str, elements: int, why: str) -> None:

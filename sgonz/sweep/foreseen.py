@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sgonz.cluster.profile import Profile
-from sgonz.coordinator.choosing import choices, first_memory_gb, resolved
+from msgspec.structs import replace
+
+from sgonz.cluster.profile import Profile, Resource
+from sgonz.coordinator.choosing import choices, first_memory_gb, resolved, shorter_limit
 from sgonz.plan.choice import Choice
 from sgonz.plan.estimate import first_guess, predictor
 from sgonz.plan.expand import distill_runs, logits_run
@@ -39,7 +41,11 @@ def foreseen(planned: Planned, profile: Profile | None, history: History) -> dic
     }
     if profile is not None:
         chosen = chosen_classes(planned, profile, history)
-        answer["jobs"] = _jobs(rows, guess, resolved(profile, chosen))
+        settled = resolved(profile, chosen)
+        stages = _stages(rows, guess, settled)
+        answer["jobs"] = _jobs(stages, guess, settled)
+        if profile.scheduler == "slurm":
+            answer["asks"] = _asks(stages, {spec.run_id: spec for spec in specs}, settled, history)
         answer["classes"] = [
             {"model": model, "class": each.name, "why": each.why} for model, each in chosen.items()
         ]
@@ -136,28 +142,72 @@ def later(planned: Planned) -> list[RunSpec]:
     return found
 
 
-def _jobs(rows: Sequence[RunRow], guess: Callable[[RunRow], float], profile: Profile) -> dict[str, Any]:
-    """How runs would be packed, stage by stage, and how long that takes at best and one job after the other."""
-    at_once = profile.slots if profile.scheduler == "local" else None
-    sizes: list[int] = []
-    longest = total = 0.0
+def _stages(
+    rows: Sequence[RunRow], guess: Callable[[RunRow], float], profile: Profile
+) -> list[list[list[RunRow]]]:
+    """Runs as they would be packed into jobs, stage by stage."""
+    found = []
     for stage in (Kind.FINETUNE, Kind.LOGITS, Kind.DISTILL):
         own = {row.run_id: row for row in rows if row.kind is stage}
-        if not own:
-            continue
         packed = pack(
             list(own.values()), seconds=guess, target_seconds=profile.target_minutes * 60,
             runs_per_job=profile.runs_per_job, jobs=None, resource=lambda row: profile.resource_for(row.model)[0],
         )  # fmt: skip
-        lengths = [sum(guess(own[run_id]) for run_id in job) for job in packed]
-        sizes += map(len, packed)
+        found.append([[own[run_id] for run_id in job] for job in packed])
+    return found
+
+
+def _jobs(
+    stages: Sequence[Sequence[Sequence[RunRow]]], guess: Callable[[RunRow], float], profile: Profile
+) -> dict[str, Any]:
+    """How many jobs that is, and how long it takes at best and one job after the other."""
+    at_once = profile.slots if profile.scheduler == "local" else None
+    sizes = [len(job) for stage in stages for job in stage]
+    longest = total = 0.0
+    for stage in stages:
+        lengths = [sum(map(guess, job)) for job in stage]
         total += sum(lengths)
-        longest += max([*lengths, *([sum(lengths) / at_once] if at_once else [])])
+        longest += max([*lengths, *([sum(lengths) / at_once] if at_once else [])], default=0.0)
     return {
         "cluster": profile.name, "jobs": len(sizes), "runs_per_job": [min(sizes, default=0), max(sizes, default=0)],
         "target_minutes": profile.target_minutes, "slots": at_once,
         "hours_at_best": round(longest / 3600, 2), "hours_one_by_one": round(total / 3600, 2),
     }  # fmt: skip
+
+
+def _asks(
+    stages: Sequence[Sequence[Sequence[RunRow]]],
+    specs: Mapping[str, RunSpec],
+    profile: Profile,
+    history: History,
+) -> list[dict[str, Any]]:
+    """What jobs would ask Slurm for: GPUs, minutes, and the partitions that allow these."""
+    alike: dict[str, dict[str, Any]] = {}
+    for stage in stages:
+        by_class: dict[str, list[list[RunSpec]]] = defaultdict(list)
+        for job in stage:
+            name, _ = profile.resource_for(job[0].model)
+            by_class[name].append([specs[row.run_id] for row in job])
+        for name, jobs in by_class.items():
+            asked = _asked(name, profile, jobs, history)
+            alike.setdefault(repr(asked), {**asked, "jobs": 0})["jobs"] += len(jobs)
+    return list(alike.values())
+
+
+def _asked(
+    name: str, profile: Profile, jobs: Sequence[Sequence[RunSpec]], history: History
+) -> dict[str, Any]:
+    resource = profile.resources.get(name, Resource())
+    minutes = shorter_limit(profile, resource, history, jobs) or resource.max_minutes
+    fitting = profile.within_limits(replace(resource, max_minutes=minutes)).partitions
+    passed_over = [each for each in resource.partitions if each not in fitting]
+    return {
+        "class": name,
+        "gres": resource.gres,
+        "minutes": minutes,
+        "partitions": fitting,
+        "too_short": passed_over,
+    }
 
 
 def as_row(run: RunSpec) -> RunRow:

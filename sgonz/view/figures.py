@@ -43,7 +43,7 @@ def span(seconds: float) -> str:
 
 
 def hours(value: float) -> str:
-    if value < 0.02:
+    if value < 0.025:
         return "about a minute"
     return f"{value * 60:.0f} minutes" if value < 1 else f"{value:,.1f} hours"
 

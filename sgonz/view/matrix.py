@@ -57,17 +57,29 @@ def _foreseen(plan: Mapping[str, Any]) -> list[str]:
     lines = [f"then: {', '.join(later)}, early stopping counted as half"] if later else []
     jobs = plan.get("jobs")
     lines += [f"{each['model']}: {each['class']} ({each['why']})" for each in plan.get("classes", ())]
+    lines += map(_ask_line, plan.get("asks", ()))
     if jobs:
         least, most = jobs["runs_per_job"]
         each = f"{least} to {most} runs" if least != most else number_of(least, "run")
         room = f"{jobs['slots']} at a time" if jobs["slots"] else "all at once"
         lines.append(
-            f"packing: {number_of(jobs['jobs'], 'job')} of {each} on {jobs['cluster']}, about {jobs['target_minutes']:g} minutes at most"
+            f"packing: {number_of(jobs['jobs'], 'job')} of {each} on {jobs['cluster']}, about {hours(jobs['target_minutes'] / 60).removeprefix('about ')} at most"
         )
         lines.append(
             f"finish: in {hours(jobs['hours_at_best'])} with {room}, in {hours(jobs['hours_one_by_one'])} one after the other"
         )
     return lines
+
+
+def _ask_line(asked: Mapping[str, Any]) -> str:
+    """What jobs of a class ask for, and where they may begin."""
+    minutes = [f"{asked['minutes']} minutes"] if asked["minutes"] else []
+    what = ", ".join([*([asked["gres"]] if asked["gres"] else []), *minutes]) or "the cluster's defaults"
+    where = " or ".join(asked["partitions"]) or "the cluster's default partition"
+    short = f" ({', '.join(asked['too_short'])} would end them sooner)" if asked["too_short"] else ""
+    return printable(
+        f"{number_of(asked['jobs'], 'job')} of class {asked['class']}: {what}, in {where}{short}"
+    )
 
 
 def _first_line(plan: Mapping[str, Any]) -> Text:

@@ -21,10 +21,12 @@ gres = "gpu:t4:1"
 gpu_memory_gb = 0.05
 max_minutes = 30
 [resources.large]
-partition = "gpu"
+partition = ["short", "gpu", "long"]
 gres = "gpu:a100:1"
 gpu_memory_gb = 40
 max_minutes = 1440
+[partitions.short]
+max_minutes = 60
 [assign]
 default = ["small", "large"]
 """
@@ -46,11 +48,17 @@ def test_plan_says_which_class_each_model_gets_and_why(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sgonz", "plan", "sizes.toml", "--cluster", "mine.toml"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     told = subprocess.run([*command, "--format", "json"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)  # fmt: skip
-    classes = {each["model"]: each for each in json.loads(told.stdout)["classes"]}
+    answer = json.loads(told.stdout)
+    classes = {each["model"]: each for each in answer["classes"]}
+    asks = {each["class"]: each for each in answer["asks"]}
+    assert asks["large"]["partitions"] == ["gpu", "long"]
+    assert (asks["large"]["too_short"], asks["large"]["minutes"]) == (["short"], 1440)
     assert classes["beto-cased"]["class"] == "large"
     assert "its GPU has 0.05" in classes["beto-cased"]["why"]
     shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert "beto-cased: large (not small: a run takes about" in " ".join(shown.stdout.split())
+    text = " ".join(shown.stdout.split())
+    assert "beto-cased: large (not small: a run takes about" in text
+    assert "of class large: gpu:a100:1, 1440 minutes, in gpu or long (short would end them sooner)" in text
 
 
 def test_every_class_of_a_list_has_to_be_there(tmp_path: Path) -> None:
