@@ -8,18 +8,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from sgonz.errors import SpecError
 from sgonz.plan.health import collapsed
-from sgonz.plan.runs import COMPLETED, FINETUNE, Kind
+from sgonz.plan.runs import COMPLETED, FINETUNE, Kind, Task
 from sgonz.plan.state import RunRow
 
 COLLAPSE_FLAGS = frozenset({"constant_predictions", "majority_level"})
 TRAINED = frozenset({FINETUNE, Kind.DISTILL})
 Group = tuple[Any, ...]
+LOSS = "validation_loss"
+SCORES: Mapping[Task, tuple[str, ...]] = {  # what a run of each task scores its validation split by
+    "classification": ("accuracy", "f1_macro"),
+    "tagging": ("f1", "precision", "recall", "accuracy"),
+    "qa": ("f1", "exact_match", "f1_es", "exact_match_es"),
+}
+
+
+def check_criterion(criterion: str, task: Task, where: str) -> None:
+    """Raise SpecError for a criterion that no run of this task can have, `test` scores among them."""
+    if criterion != LOSS and criterion.removeprefix("validation_") not in SCORES[task]:
+        scores = ", ".join(f"validation_{name}" for name in SCORES[task])
+        raise SpecError(
+            f"{where} is {criterion!r}, which is nothing that a {task} run is validated by",
+            hint=f"Allowed there: {LOSS}, {scores}. [teacher.per_dataset] gives single data sets a criterion of their own.",
+        )
 
 
 def criterion_value(row: RunRow, criterion: str) -> float | None:
     """The run's value by the criterion, smaller is better; None where it has no finite one."""
-    if criterion == "validation_loss":
+    if criterion == LOSS:
         value = row.validation_loss
     else:
         score = row.validation.get(criterion.removeprefix("validation_"))
@@ -74,7 +91,7 @@ def best(
 def _valued(rows: Iterable[RunRow], criterion: str) -> list[tuple[float, RunRow]]:
     """Usable runs with their values: `criterion_value` of each, without asking for each what the criterion is."""
     completed = [row for row in rows if row.state is COMPLETED]
-    if criterion == "validation_loss":
+    if criterion == LOSS:
         found = [(row.validation_loss, row) for row in completed]
     else:
         name = criterion.removeprefix("validation_")

@@ -15,6 +15,7 @@ from sgonz import catalog
 from sgonz.errors import SpecError
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Model
+from sgonz.plan.selection import check_criterion
 from sgonz.plan.spec import DatasetTable, ModelTable, Sweep
 from sgonz.rundir import Workdir
 from sgonz.sweep.fingerprint import Fingerprints
@@ -49,6 +50,7 @@ def resolve(sweep: Sweep, workdir: Workdir, source: str) -> Resolution:
     students = sweep.distill.models if sweep.distill else []
     models = {name: resolver.model(name) for name in dict.fromkeys([*sweep.finetune.models, *students])}
     _check_names(sweep, source)
+    _check_criteria(sweep, datasets, source)
     prints.save()
     missing = list(dict.fromkeys(resolver.missing))  # a model and the cuts of it miss the same files
     return Resolution(sources=Sources(datasets=datasets, models=models, file=source), missing=missing)
@@ -240,6 +242,12 @@ def _check_names(sweep: Sweep, source: str) -> None:
     for name in sweep.teacher.per_dataset:
         if name not in sweep.dataset_names:
             raise _unknown("data set", name, sweep.dataset_names, f"{source}: teacher.per_dataset")
+
+
+def _check_criteria(sweep: Sweep, datasets: Mapping[str, Dataset], source: str) -> None:
+    for name, dataset in datasets.items():
+        key = f"per_dataset.{name}" if name in sweep.teacher.per_dataset else "select"
+        check_criterion(sweep.criterion(name), dataset.task, f"{source}: teacher.{key} for data set {name}")
 
 
 def _unknown(what: str, name: str, known: Any, source: str, *, hint: str | None = None) -> SpecError:

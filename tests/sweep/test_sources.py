@@ -103,3 +103,21 @@ def test_a_model_that_only_its_hub_knows_is_not_measured_and_plan_says_so(tmp_pa
     assert [line for line in warnings if "benchmark" in line] == [
         "benchmark: the architecture of mine is not known here; it is not measured"
     ]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "named"),
+    [('select = "test_accuracy"', "teacher.select for data set mldoc is 'test_accuracy'"),
+     ('select = "loss"', "Allowed there: validation_loss, validation_accuracy"),
+     ('select = "validation_f1"', "a classification run"),
+     ('per_dataset.ner = "validation_exact_match"', "teacher.per_dataset.ner for data set ner")],
+)  # fmt: skip
+def test_a_teacher_is_chosen_by_what_its_runs_are_validated_by(
+    tmp_path: Path, teacher: str, named: str
+) -> None:
+    sweep = f'datasets = ["mldoc", "ner"]\n[teacher]\n{teacher}\n'
+    with pytest.raises(SpecError) as refused:
+        resolved(tmp_path, sweep)
+    assert named in str(refused.value)
+    fine = 'select = "validation_accuracy"\nper_dataset.ner = "f1"'
+    assert resolved(tmp_path, sweep.replace(teacher, fine)).sources.datasets
