@@ -109,6 +109,11 @@ class RunDir:
         return self.output / "benchmark.json"
 
     @property
+    def removed(self) -> Path:
+        """Its presence says that weights or logits were here and are not any more; see sgonz.workdir.removal."""
+        return self.output / "weights_removed.json"
+
+    @property
     def cancel(self) -> Path:
         """Its presence asks whoever works on the run, or is about to, to leave it."""
         return self.root / "cancel"

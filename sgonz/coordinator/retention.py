@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
 
-from sgonz.rundir import READ, RunDir, Workdir, bytes_in, write_atomic
+from sgonz.rundir import READ, Workdir, bytes_in
+from sgonz.workdir import removal
 from sgonz.workdir.journal import Journal
-
-REMOVED = "weights_removed.json"
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,23 +51,13 @@ def _weights(run_id: str, paths: Iterable[Path]) -> Weights | None:
 def remove(workdir: Workdir, weights: Collection[Weights], reason: str) -> int:
     """Remove weights, leaving scores and a mark that says when and why; how many bytes came free."""
     for each in weights:
-        run = workdir.run(each.run_id)
-        mark = {"time": time.time(), "size": each.size, "reason": reason}
         if not each.earlier:  # first: what is half removed is not used
-            write_atomic(run.output / REMOVED, msgspec.json.encode(mark))
-        for path in each.paths:
-            aside = Path(path).with_name(f".{Path(path).name}.removed")
-            shutil.rmtree(aside, ignore_errors=True)
-            os.rename(path, aside)
-            shutil.rmtree(aside, ignore_errors=True)
+            removal.mark(workdir.run(each.run_id), reason, size=each.size)
+        for path in map(Path, each.paths):
+            removal.take_away(path)
     freed = sum(each.size for each in weights)
     if weights:
         Journal(workdir.journal).write(
             "weights_removed", runs=[each.run_id for each in weights], bytes=freed, reason=reason
         )
     return freed
-
-
-def are_removed(run: RunDir) -> bool:
-    """Whether a run's weights were there once and are not any more."""
-    return (run.output / REMOVED).exists()

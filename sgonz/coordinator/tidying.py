@@ -72,11 +72,11 @@ def make_again(workdir: Workdir, store: Store, run_ids: Iterable[str]) -> bool:
 
     The mark goes last, so that a crash in between leaves the same to be done.
     """
-    gone = [run_id for run_id in run_ids if retention.are_removed(workdir.run(run_id))]
+    gone = [run_id for run_id in run_ids if workdir.run(run_id).removed.exists()]
     for run_id in gone:
         workdir.run(run_id).result.unlink(missing_ok=True)
     if gone:
         store.set_state(gone, State.PENDING, reason="its weights are needed again", time=time.time())
     for run_id in gone:
-        (workdir.run(run_id).output / retention.REMOVED).unlink()
+        workdir.run(run_id).removed.unlink()
     return bool(gone)

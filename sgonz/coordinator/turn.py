@@ -94,7 +94,7 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
         for _ in range(ROUNDS):
             changes = at.store.changes()
             rows = at.store.snapshot(at.sweep_id)
-            if tidying.make_readable(at, rows):
+            while tidying.make_readable(at, rows):  # what is made again may read what was removed too
                 rows = at.store.snapshot(at.sweep_id)
             seen = snapshot(at, rows)
             decision = decide(seen)

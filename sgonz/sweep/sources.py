@@ -18,7 +18,7 @@ from sgonz.plan.runs import Dataset, Model
 from sgonz.plan.selection import check_criterion
 from sgonz.plan.spec import DatasetTable, ModelTable, Sweep
 from sgonz.rundir import Workdir
-from sgonz.sweep.fingerprint import Fingerprints
+from sgonz.workdir.fingerprints import FINGERPRINTS, Fingerprints, joined
 
 SAMPLE_MODELS = ("sample-bert", "sample-roberta", "sample-albert")
 MISSING = "missing"  # in place of a fingerprint: the run's id will change when the files are there
@@ -44,7 +44,7 @@ def resolve(sweep: Sweep, workdir: Workdir, source: str) -> Resolution:
 
     Raises SpecError for a name that nothing defines; files that are not there are listed, not raised.
     """
-    prints = Fingerprints(workdir.cache / "fingerprints.json" if workdir.cache.is_dir() else None)
+    prints = Fingerprints(workdir.cache / FINGERPRINTS if workdir.cache.is_dir() else None)
     resolver = _Resolver(sweep=sweep, source=source, sample=sample_folder(sweep, workdir), prints=prints)
     datasets = {name: resolver.dataset(name) for name in sweep.dataset_names}
     students = sweep.distill.models if sweep.distill else []
@@ -104,7 +104,7 @@ class _Resolver:
         if absent:
             self.missing.append(f"{what}: {', '.join(absent)} not found")
             return MISSING
-        return self.prints.of_files((split, Path(path)) for split, path in files.items())
+        return self.prints.of_dataset(files)
 
     def model(self, name: str, above: tuple[str, ...] = ()) -> Model:
         if name in above:
@@ -159,10 +159,11 @@ class _Resolver:
             folder = Path(table.path)
             if not (folder / "config.json").is_file():
                 self.missing.append(f"model {name}: {folder} holds no config.json")
-            found = self.prints.of_model(folder) if folder.is_dir() else MISSING
-            return msgspec.structs.replace(
-                model, path=str(folder), fingerprint=self._with_tokenizer(found, model)
-            )
+            if folder.is_dir():
+                found = self.prints.of_local_model(folder, model.tokenizer)
+            else:
+                found = self._with_tokenizer(MISSING, model)
+            return msgspec.structs.replace(model, path=str(folder), fingerprint=found)
         if table.hub:
             ids = (table.hub,) if isinstance(table.hub, str) else tuple(table.hub)
             found = self._with_tokenizer(_hub_print(ids[0], table.revision), model)
@@ -173,7 +174,7 @@ class _Resolver:
         """A print of the weights, and of the tokenizer where it stands elsewhere."""
         if model.tokenizer is None:
             return found
-        return hashlib.sha256(found.encode() + self._tokenizer_print(model.tokenizer)).hexdigest()[:32]
+        return joined(found, self.prints.of_tokenizer(model.tokenizer))
 
     def _from_scratch(self, model: Model, architecture: dict[str, Any]) -> Model:
         for key, present in (
@@ -185,7 +186,7 @@ class _Resolver:
                     f"{self.source}: models.{model.name}.{key} is missing",
                     hint="A model built from scratch needs a type (albert, bert, ...) and a tokenizer.",
                 )
-        described = msgspec.json.encode(architecture, order="sorted") + self._tokenizer_print(
+        described = msgspec.json.encode(architecture, order="sorted") + self.prints.of_tokenizer(
             str(model.tokenizer)
         )
         found = hashlib.sha256(described).hexdigest()[:32]
@@ -197,10 +198,6 @@ class _Resolver:
             return str(self.sample / "models" / str(table.tokenizer))
         other = self.sweep.models.get(table.tokenizer or "")
         return other.path or (other.hub if isinstance(other.hub, str) else None) if other else table.tokenizer
-
-    def _tokenizer_print(self, tokenizer: str) -> bytes:
-        folder = Path(tokenizer)
-        return (self.prints.of_model(folder) if folder.is_dir() else tokenizer).encode()
 
 
 def _hub_print(hub: str, revision: str | None) -> str:

@@ -15,15 +15,18 @@ from transformers import PreTrainedTokenizerFast
 from sgonz.errors import RunError
 from sgonz.events import RunEnded
 from sgonz.plan.runs import RunSpec
+from sgonz.rundir import bytes_in
 from sgonz.train import loop, models, preparation
 from sgonz.train.alignment import UNOWNED, Pool, check_coverage
+from sgonz.train.cache_format import CorruptEntry
 from sgonz.train.logits import preprocessing
-from sgonz.train.running import Running
+from sgonz.train.running import NotYet, Running
 from sgonz.train.step import Teach
 from sgonz.train.tasks.task import Batch, flat, list_lengths, padded
 from sgonz.train.teacher_cache import Entry, permutation
 from sgonz.train.tokenise import Split
 from sgonz.train.unit_rows import with_units
+from sgonz.workdir import removal
 
 # What rows of logits are matched by where nothing can be missing: another count of words, or other pieces, is an error.
 ALIGNED_BY = {"classification": "examples", "tagging": "words", "qa": "tokens"}
@@ -37,11 +40,11 @@ def distill(running: Running) -> RunEnded:
 def prepare(running: Running) -> loop.Training:
     """All that the loop needs."""
     spec = running.spec
-    folder = running.run.workdir.run(spec.need("logits")).output / "logits"
-    entry = Entry.open(folder)
+    entry = stored_logits(running)
     labels = preparation.labels(spec)
     tokenizer = preparation.tokenizer_of(spec, spec.model)
     units = None if by_token(spec, entry, tokenizer) else spec.settings.pool
+    preparation.check_unchanged(spec.model, running.run.workdir.cache)
     model, notes = preparation.new_model(spec, labels, tokenizer, units)
     task = preparation.task_for(spec, model.config, tokenizer, labels, units)
     train = preparation.split(running, task, tokenizer, "train")
@@ -59,6 +62,19 @@ def prepare(running: Running) -> loop.Training:
         running=running, task=task, model=model, tokenizer=tokenizer, train=train, validation=validation,
         teach=teacher(spec, entry, train, labels, units), notes=notes,
     )  # fmt: skip
+
+
+def stored_logits(running: Running) -> Entry:
+    """The teacher's logits; damaged ones are taken away, for their run to make again, and this one waits for that."""
+    logits = running.run.workdir.run(running.spec.need("logits"))
+    folder = logits.output / "logits"
+    try:
+        return Entry.open(folder)
+    except CorruptEntry as damage:
+        if running.crew.leads and logits.result.exists():  # else they are on their way already
+            removal.mark(logits, damage.message, size=bytes_in(folder))
+            removal.take_away(folder)
+        raise NotYet(f"{damage.message}; the teacher's logits are stored again first") from damage
 
 
 def by_token(spec: RunSpec, entry: Entry, tokenizer: PreTrainedTokenizerFast) -> bool:

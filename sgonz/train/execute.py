@@ -32,7 +32,7 @@ from sgonz.train.logits import logits
 from sgonz.train.measuring import benchmark
 from sgonz.train.memory import out_of_memory
 from sgonz.train.report import device_name
-from sgonz.train.running import Running
+from sgonz.train.running import NotYet, Running
 from sgonz.train.seat import ALONE, Seat
 
 KINDS: Mapping[Kind, Callable[[Running], RunEnded]] = {
@@ -85,7 +85,7 @@ def execute(
         result = KINDS[spec.kind](running)
         if result.outcome is Outcome.COMPLETED and running.crew.leads:
             hand_over(running, result)
-    except TakenOver as error:
+    except (TakenOver, NotYet) as error:
         return running.ended(Outcome.PREEMPTED, error=str(error))
     except (Exception, KeyboardInterrupt) as error:
         traceback.print_exc()

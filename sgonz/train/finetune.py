@@ -17,6 +17,7 @@ def prepare(running: Running) -> loop.Training:
     spec = running.spec
     labels = preparation.labels(spec)
     tokenizer = preparation.tokenizer_of(spec, spec.model)
+    preparation.check_unchanged(spec.model, running.run.workdir.cache)
     model, notes = preparation.new_model(spec, labels, tokenizer)
     task = preparation.task_for(spec, model.config, tokenizer, labels)
     train = preparation.split(running, task, tokenizer, "train")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from sgonz.errors import ModelError
 from sgonz.plan.protocol import BY_NAME
 from sgonz.plan.runs import Kind, Model, RunSpec
 from sgonz.train import batches, models, readers
@@ -18,6 +20,7 @@ from sgonz.train.tasks.qa import Questions
 from sgonz.train.tasks.tagging import Tagging
 from sgonz.train.tasks.task import Feeding, Task
 from sgonz.train.tokenise import Split, tokenised
+from sgonz.workdir.fingerprints import FINGERPRINTS, Fingerprints
 
 ON_LOGITS = (Kind.DISTILL, Kind.LOGITS)  # kinds for which the published code read its data differently
 
@@ -39,6 +42,20 @@ def new_model(
         extras={"sgonz": record}, trust_remote_code=spec.trust_remote_code,
     )  # fmt: skip
     return model, notes | models.check_padding(model.config, tokenizer)
+
+
+def check_unchanged(model: Model, cache: Path) -> None:
+    """Raise ModelError where a folder holds another model than when the run was planned: it would pass for that."""
+    if model.path is None or not model.fingerprint or not Path(model.path).is_dir():
+        return
+    if (
+        Fingerprints(cache / FINGERPRINTS).of_local_model(Path(model.path), model.tokenizer)
+        != model.fingerprint
+    ):
+        raise ModelError(
+            f"{model.path} does not hold the model that this run was planned with",
+            hint="Put that back and `sgonz retry`; or `sgonz run` the sweep again, which plans new runs for what is there now.",
+        )
 
 
 def saved_model(

@@ -20,6 +20,10 @@ class Stopped(Exception):
     """The worker was told to go; what has been done is kept."""
 
 
+class NotYet(Exception):
+    """Something that the run reads is made again first; the run itself is not to blame."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Running:
     """Where a run lives, what it is, and how it speaks to the outside."""

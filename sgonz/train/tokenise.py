@@ -23,12 +23,14 @@ import pyarrow as pa
 from datasets.arrow_writer import ArrowWriter
 
 from sgonz import catalog
+from sgonz.errors import DataError
 from sgonz.plan.protocol import SwitchValue
 from sgonz.plan.runs import Dataset
 from sgonz.train import readers
 from sgonz.train.built_once import built_once
 from sgonz.train.examples import Reading
 from sgonz.train.tasks.task import Task
+from sgonz.workdir.fingerprints import FINGERPRINTS, Fingerprints
 
 VERSION = 1  # raised when the same text and tokenizer would give other rows
 CHUNK = 1000  # examples at a time: bounds memory, and keeps the tokenizer's batches long
@@ -81,6 +83,7 @@ def tokenised(
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
     def build(folder: Path) -> None:
+        check_unchanged(dataset, split, cache)
         reading = readers.read(dataset, split, switches, kind=kind)
         counts: Counter[str] = Counter()
         with (
@@ -108,6 +111,17 @@ def tokenised(
         examples=mapped(folder / "examples.arrow"),
         notes=json.loads((folder / "notes.json").read_text()),
     )
+
+
+def check_unchanged(dataset: Dataset, split: str, cache: Path) -> None:
+    """Raise DataError where the files hold something else than when the run was planned: it would pass for that."""
+    if not dataset.files or not dataset.fingerprint:
+        return
+    if Fingerprints(cache / FINGERPRINTS).of_dataset(dataset.files) != dataset.fingerprint:
+        raise DataError(
+            dataset.files[split], None, f"the files of data set {dataset.name} are not those that this run was planned with",
+            hint="Put those back and `sgonz retry`; or `sgonz run` the sweep again, which plans new runs for what they hold now.",
+        )  # fmt: skip
 
 
 def unlike_published(dataset: Dataset, split: str, reading: Reading) -> list[str]:

@@ -97,3 +97,23 @@ def test_a_sweep_keeps_its_best_weights_and_makes_again_what_is_asked_for_after_
     assert best in with_weights(work)  # the teacher was made again, to the same end
     again = {row["run_id"]: row for row in answer(work, "results")}
     assert again[best]["validation_loss"] == grid[best]["validation_loss"]
+
+    # Another point of the student reads logits, which read a teacher: both were removed.
+    sgonz(work, "clean", "--keep", "scores", "--yes")
+    assert not [*work.glob("runs/*/*/output/logits")]
+    file.write_text(SWEEP + DISTILL.replace("[1e-3]", "[1e-3, 5e-4]"))
+    sgonz(work, "run", str(file))
+    (keys,) = work.glob("runs/*/*/output/logits/keys")
+
+    # And another one finds them damaged: they are stored again, and nothing else is done again.
+    damaged = bytearray(keys.read_bytes())
+    damaged[3] ^= 4
+    keys.write_bytes(damaged)
+    ended = {row["run_id"]: row["seconds"] for row in answer(work, "results")}
+    file.write_text(SWEEP + DISTILL.replace("[1e-3]", "[1e-3, 5e-4, 2e-4]"))
+    sgonz(work, "run", str(file))
+    assert keys.read_bytes() == bytes(damaged[:3]) + bytes([damaged[3] ^ 4]) + bytes(damaged[4:])
+    last = {row["run_id"]: row["seconds"] for row in answer(work, "results")}
+    assert ended == {run_id: last[run_id] for run_id in ended}
+    assert len(last) == len(ended) + 1
+    assert not any(group["unsolved"] for group in answer(work, "failures"))

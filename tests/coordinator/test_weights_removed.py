@@ -28,12 +28,9 @@ def test_weights_go_and_scores_stay_with_a_mark_that_says_why(workdir):
     assert retention.remove(workdir, found, "a better point is stored") == 4000
     for run_id in ("aa", "bb"):
         run = workdir.run(run_id)
-        assert {path.name for path in run.output.iterdir()} == {"scores.json", retention.REMOVED}
-        assert retention.are_removed(run)
-        assert (
-            msgspec.json.decode((run.output / retention.REMOVED).read_bytes())["reason"]
-            == "a better point is stored"
-        )
+        assert {path.name for path in run.output.iterdir()} == {"scores.json", run.removed.name}
+        assert run.removed.exists()
+        assert msgspec.json.decode(run.removed.read_bytes())["reason"] == "a better point is stored"
     (line,) = map(msgspec.json.decode, workdir.journal.read_bytes().splitlines())
     assert (line["type"], line["bytes"]) == ("weights_removed", 4000)
     assert retention.weights_of(workdir, ["aa", "bb"]) == []
@@ -56,10 +53,10 @@ def test_stored_logits_go_like_weights_and_what_was_invalidated_goes_without_a_m
     (earlier,) = retention.weights_of(workdir, [], ["aa"])
     assert (earlier.earlier, earlier.size) == (True, 200)
     retention.remove(workdir, [earlier], "invalidated")
-    assert not retention.are_removed(run)
+    assert not run.removed.exists()
     assert (run.root / "generations/1/output/scores.json").exists()
     (now,) = retention.weights_of(workdir, ["aa"], ["aa"])
     assert (now.earlier, now.size) == (False, 1100)
     retention.remove(workdir, [now], "another teacher is better")
-    assert retention.are_removed(run)
+    assert run.removed.exists()
     assert not (run.output / "logits").exists()
