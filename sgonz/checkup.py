@@ -82,7 +82,7 @@ def _disk(workdir: Workdir) -> list[Check]:
         checks.append(yellow("space", f"{free:.0f} GiB are free", remedy))
     else:
         checks.append(green("space", f"{free:.0f} GiB are free"))
-    return [*checks, *check_quota()]
+    return [*checks, *check_quota(workdir.root)]
 
 
 def _database(profile: Profile, workdir: Workdir) -> Check:

@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.detect import detect, gpu_types
 from sgonz.cluster.profile import Profile, Resource
-from sgonz.cluster.quota import Quota, ask_quota
+from sgonz.cluster.quota import ask_quota, quotas_of
+from sgonz.cluster.quota_words import Quota
 from sgonz.cluster.site import Partition, Site, read_gpus, refusal
 from sgonz.cluster.slurm_requests import Requests
 
@@ -198,15 +200,16 @@ def _accounting(requests: Requests, site: Site) -> Check:
     return green(check, "sacct answers")
 
 
-def check_quota() -> list[Check]:
-    """What `quota` says, where the site has it."""
+def check_quota(folder: Path) -> list[Check]:
+    """What `quota` says, where the site has it, and what the parallel file system of this folder does."""
     try:
         quotas = ask_quota()
     except NoAnswer as silence:
         return [yellow("quota", silence.message, "Look yourself how much is left.")]
-    if quotas is None:
+    own = [quota for quota in quotas_of(folder) if quota not in (quotas or ())]
+    if quotas is None and not own:
         return [green("quota", "there is no quota command here; see the line above")]
-    return judge_quota(quotas)
+    return judge_quota([*own, *(quotas or ())])
 
 
 def judge_quota(quotas: Sequence[Quota]) -> list[Check]:

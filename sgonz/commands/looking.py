@@ -78,7 +78,7 @@ def status(
                 chosen(rows, where),
                 decision,
                 climbing.steps(costs.read(at.workdir), at.profile, rows),
-                disk.to_come(at.sources.models, rows, at.sweep.keep),
+                disk.to_come(at.sweep, at.sources, rows, at.workloads),
             )
         there = {row.run_id for row in chosen(rows, where)} if where else None
         splits = [row for row in at.store.splits(at.sweep_id) if there is None or row.run_id in there]

@@ -23,6 +23,7 @@ from sgonz.sweep.foreseen import as_row, foreseen, later
 from sgonz.sweep.planned import Planned, plan_sweep, read_sweep, workdir_of
 from sgonz.sweep.sources import sample_folder
 from sgonz.sweep.sweepfile import dump
+from sgonz.sweep.workloads import workloads_of
 from sgonz.workdir import costs
 from sgonz.workdir.layout import sent
 
@@ -101,8 +102,8 @@ def _too_much(sweep: Sweep, hours: float) -> list[str]:
 
 def _too_large(planned: Planned, folder: Workdir) -> list[str]:
     """What the disk has no room for, if everything is still to be done."""
-    rows = [as_row(run) for run in [*planned.runs, *later(planned)]]
-    needed = disk.to_come(planned.resolution.sources.models, rows, planned.sweep.keep)
+    rows, sources = [as_row(run) for run in [*planned.runs, *later(planned)]], planned.resolution.sources
+    needed = disk.to_come(planned.sweep, sources, rows, workloads_of(planned.sweep, sources))
     there = next(each for each in (folder.root, *folder.root.parents) if each.is_dir())
     return [said] if (said := disk.warning(there, needed)) else []
 

@@ -8,23 +8,60 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from sgonz.cluster.quota import Quota, quota_of
+from sgonz import catalog
+from sgonz.cluster.quota import quota_of
+from sgonz.cluster.quota_words import Quota
 from sgonz.errors import SpecError
-from sgonz.plan.retention import Keep, bytes_to_come
-from sgonz.plan.runs import Model
+from sgonz.plan.estimate import Workload
+from sgonz.plan.expand import Sources
+from sgonz.plan.protocol import resolve
+from sgonz.plan.retention import bytes_to_come, logits_bytes
+from sgonz.plan.runs import Dataset, Kind, Model
 from sgonz.plan.sizing import parameters, shape_of
+from sgonz.plan.spec import Sweep
 from sgonz.plan.state import RunRow
 from sgonz.sweep.architectures import architectures_of
+from sgonz.sweep.workloads import TOKENS_PER_EXAMPLE
 
 LEAST_SHARE = 0.05  # of a disk that should stay free,
 LEAST_BYTES = 20 * 2**30  # unless it is so large that this much is enough
 GIB = 2**30
 ASK_EVERY = 300.0  # seconds
+LABELS = 20  # of a data set of which nobody has said how many it has
+Workloads = Mapping[tuple[str, str], Workload]
 
 
-def to_come(models: Mapping[str, Model], rows: Sequence[RunRow], keep: Keep) -> int:
-    """Bytes that these runs will take at most at a time, by the size of their models, as far as that is known."""
-    return bytes_to_come(rows, keep, sizes(models)) if any(not row.state.is_final for row in rows) else 0
+def to_come(sweep: Sweep, sources: Sources, rows: Sequence[RunRow], workloads: Workloads) -> int:
+    """Bytes that these runs will take at most at a time, by the size of models and texts as far as they are known.
+
+    Teachers' logits that are not stored yet count too, whether or not their runs are planned already.
+    """
+    if all(row.state.is_final for row in rows):
+        return 0
+    return bytes_to_come(rows, sweep.keep, sizes(sources.models)) + _logits(sweep, sources, rows, workloads)
+
+
+def _logits(sweep: Sweep, sources: Sources, rows: Sequence[RunRow], workloads: Workloads) -> int:
+    if sweep.distill is None:
+        return 0
+    done = {
+        row.dataset for row in rows if row.kind is Kind.LOGITS and row.state.is_final and not row.superseded
+    }
+    width = 4 if resolve(sweep.protocol, sweep.protocol_switches)["logits_dtype"] == "float32" else 2
+    tokens = {name: load.tokens for (name, _), load in workloads.items()}
+    return sum(
+        logits_bytes(
+            dataset.task, tokens=tokens[name], examples=tokens[name] / TOKENS_PER_EXAMPLE[dataset.task],
+            labels=len(_labels(dataset)) or LABELS, width=width,
+        )
+        for name, dataset in sources.datasets.items()
+        if name in tokens and name not in done
+    )  # fmt: skip
+
+
+def _labels(dataset: Dataset) -> Sequence[str]:
+    published = catalog.datasets().get(dataset.catalog or "")
+    return dataset.labels or (published.labels if published else None) or ()
 
 
 def sizes(models: Mapping[str, Model]) -> dict[str, int]:

@@ -108,7 +108,7 @@ def _turn(at: Coordinator, last: Turn | None, *, rows_wanted: bool) -> Turn:
         keep_measured(at.store, at.workdir, rows)
         if ended:
             tidying.tidy(at, rows, decision)
-        to_come = disk.to_come(at.sources.models, rows, at.sweep.keep)
+        to_come = disk.to_come(at.sweep, at.sources, rows, at.workloads)
         problems += [full] if (full := disk.warning(at.workdir.root, to_come)) else []
         answer = answers.status(
             at.sweep,

@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from sgonz.plan.runs import Kind, State
+from sgonz.plan.runs import Kind, State, Task
 from sgonz.plan.selection import best
 from sgonz.plan.state import RunRow
 
 Keep = Literal["best", "all", "scores"]
 TRAINED = (Kind.FINETUNE, Kind.DISTILL)
+EXAMPLE_BYTES = 24  # of stored logits: a key, and where its logits lie
+POINTER_BYTES = 8  # where an example's words, or a window's positions, begin
+PIECE_BYTES = 13  # id, offsets and part of a position
 CHECKPOINTS = 7  # times the weights: twice (weights and two moments), and the best
 
 
@@ -56,6 +59,19 @@ def removable(
     caches = [row for row in rows if row.kind is Kind.LOGITS and row.state is State.COMPLETED]
     found |= {row.run_id for row in caches if over or row.superseded}
     return found - read
+
+
+def logits_bytes(task: Task, *, tokens: float, examples: float, labels: int, width: int) -> int:
+    """What a teacher's stored logits take: by example its key and place, by word or position its numbers of this width.
+
+    A tagger answers words, and is taken to have no more of them than tokens; positions of questions carry their piece's
+    id, offsets and part.
+    """
+    if task == "classification":
+        return round(examples * (EXAMPLE_BYTES + labels * width))
+    if task == "tagging":
+        return round(examples * (EXAMPLE_BYTES + POINTER_BYTES) + tokens * labels * width)
+    return round(examples * (EXAMPLE_BYTES + 2 * POINTER_BYTES) + tokens * (PIECE_BYTES + 2 * width))
 
 
 def bytes_to_come(rows: Sequence[RunRow], keep: Keep, parameters: Mapping[str, int]) -> int:

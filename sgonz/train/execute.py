@@ -129,6 +129,10 @@ def hand_over(running: Running, result: RunEnded) -> None:
     """Write the result last of all, then drop what only an unfinished run needs."""
     if not still_holds(running.run, running.attempt):
         raise TakenOver(f"attempt {running.attempt} no longer holds {running.spec.run_id}")
+    for draft in running.run.output.glob(
+        f".{running.run.result.name}.*"
+    ):  # of an attempt that was killed in this
+        draft.unlink(missing_ok=True)
     write_atomic(running.run.result, msgspec.json.encode(result))
     shutil.rmtree(running.run.checkpoint, ignore_errors=True)
 

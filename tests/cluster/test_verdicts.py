@@ -9,7 +9,7 @@ import pytest
 from sgonz.cluster.doctor import Health, judge_quota
 from sgonz.cluster.probing import HIDDEN, NO_PYTHON, NO_SGONZ, SETUP, UNWRITABLE, Probe
 from sgonz.cluster.profile import Resource
-from sgonz.cluster.quota import read_quota
+from sgonz.cluster.quota_words import read_quota
 from sgonz.cluster.verdicts import judge
 
 GPU = Resource(gres="gpu:a100:1")
