@@ -18,7 +18,6 @@ from sgonz.train.benchmark import Timing, rows
 
 COLUMNS = ("model", "batch_size", "length", "parameters", "macs", "macs_full")
 TIMED = ("size_mb", "latency_ms", "latency_std_ms", "latency_median_ms", "reference_ms", "status")
-Architectures = Mapping[str, Mapping[str, Any]]
 
 
 def benchmark(

@@ -14,7 +14,6 @@ from sgonz.plan.snapshot import Decision
 from sgonz.plan.state import RunRow
 
 What = Literal["finished", "stalled", "needs_person"]
-EVERY: tuple[What, ...] = ("finished", "stalled", "needs_person")
 MOST = 20  # causes that are told one by one
 
 

@@ -1,4 +1,4 @@
-"""What a model costs against what it gives: the Pareto front, the area under it, and one number to weigh both.
+"""What a model costs against what it gives: the Pareto front, and the area under it.
 
 Costs are compared by their logarithm, since they differ by powers of ten; both axes run from the worst to the best of the
 models that are compared, so every figure depends on which ones those are.
@@ -71,8 +71,3 @@ def area(points: Iterable[Point], within: Box) -> float:
         total += within.economy(point.cost) * (quality - reached)
         reached = quality
     return total
-
-
-def balance(point: Point, within: Box, weight: float) -> float:
-    """`weight` of quality and the rest of economy, both from 0 to 1."""
-    return weight * within.quality(point.quality) + (1 - weight) * within.economy(point.cost)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from sgonz.plan.runs import Kind, State
 from sgonz.view.cells import Column, cut, table_of
-from sgonz.view.figures import MISSING, done_of, loss
+from sgonz.view.figures import MISSING, loss
 
 ROOMY = 100  # columns from which bars are long
 STYLES = {
@@ -66,11 +66,6 @@ def other_choices(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _other(facts: Mapping[str, Any]) -> str:
     other: str = facts["other_teacher_model"]
     return f"another run of {other}" if other == facts["teacher_model"] else other
-
-
-def all_done(facts: Mapping[str, Any]) -> bool:
-    done, every = done_of(facts["runs"])
-    return done == every
 
 
 def _counts(facts: Mapping[str, Any], kind: Kind) -> tuple[int, int]:

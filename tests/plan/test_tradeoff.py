@@ -1,4 +1,4 @@
-"""Cost against quality: the front, the area under it, the balance."""
+"""Cost against quality: the front, the area under it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgonz.errors import SpecError
-from sgonz.plan.tradeoff import Box, Point, area, balance, box, front
+from sgonz.plan.tradeoff import Box, Point, area, box, front
 
 CHEAP = Point(name="cheap", cost=1, quality=60)
 MIDDLE = Point(name="middle", cost=10, quality=80)
@@ -40,12 +40,6 @@ def test_costs_count_by_their_logarithm() -> None:
 def test_area_is_that_of_the_rectangles_under_the_steps() -> None:
     assert area(ALL, box(ALL)) == pytest.approx(0.5 * 2 / 3)
     assert area([CHEAP], box([CHEAP])) == 1  # the only one is the cheapest and the best
-
-
-def test_weight_moves_the_balance_from_economy_to_quality() -> None:
-    within = box(ALL)
-    assert [balance(CHEAP, within, weight) for weight in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
-    assert balance(MIDDLE, within, 0.25) == pytest.approx(0.25 * 2 / 3 + 0.75 * 0.5)
 
 
 def test_nothing_cannot_be_weighed() -> None:
