@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -18,6 +19,9 @@ from sgonz.plan.runs import Dataset, Kind, Measure, Model, Need, RunSpec, Settin
 from sgonz.plan.spec import SETTING_NAMES, Stage, Sweep
 
 DISTILL_DEFAULTS: Mapping[str, Any] = {"epochs": 50, "patience": 10, "weight_decay": 0.01}
+LEAST_BESIDE_OVERLAP = (
+    5  # tokens of a window: three special ones, one of the question, a new one of the context
+)
 NO_DATASET = Dataset(name="none", task="classification", format="jsonl")  # of a run that reads no data
 FACTS = ("kind", "dataset", "model", "seed", *SETTING_NAMES)
 
@@ -36,6 +40,7 @@ def finetune_runs(sweep: Sweep, sources: Sources) -> list[RunSpec]:
     for name, stage in (("finetune", sweep.finetune), ("distill", sweep.distill)):
         if stage is not None:
             check_size(stage, name, datasets=sweep.dataset_names, seeds=len(sweep.seeds), source=sources.file)
+    check_windows(sweep, sources)
     switches = resolve(sweep.protocol, sweep.protocol_switches)
     runs = {
         run.run_id: run
@@ -47,6 +52,31 @@ def finetune_runs(sweep: Sweep, sources: Sources) -> list[RunSpec]:
             f"{sources.file}: the grid is empty", hint="Every point is excluded; loosen [[exclude]]."
         )
     return list(runs.values())
+
+
+def check_windows(sweep: Sweep, sources: Sources) -> None:
+    """Raise SpecError where windows of a context would bring nothing new beside their overlap."""
+    stages = [("finetune", sweep.finetune), *([("distill", sweep.distill)] if sweep.distill else [])]
+    asked = [name for name in sweep.dataset_names if sources.datasets[name].task == "qa"]
+    for (name, stage), dataset in product(stages, asked):
+        for model in stage.models if _cuts_windows(stage) else ():
+            for point in points(stage, name, model=model, dataset=dataset, source=sources.file):
+                _check_room(Settings(**point), f"{sources.file}: {name}", dataset)
+
+
+def _cuts_windows(stage: Stage) -> bool:
+    named = {*stage.settings, *stage.grid}
+    named.update(name for override in stage.override for name in (*override.settings, *override.grid))
+    return not named.isdisjoint(("max_length", "overlap"))
+
+
+def _check_room(settings: Settings, where: str, dataset: str) -> None:
+    if settings.max_length < settings.overlap + LEAST_BESIDE_OVERLAP:
+        raise SpecError(
+            f"{where}.max_length {settings.max_length} leaves no room beside an overlap of {settings.overlap} tokens "
+            f"in windows of {dataset}",
+            hint="Raise max_length or lower overlap, here or in an override for this data set.",
+        )
 
 
 def logits_run(sweep: Sweep, teacher: RunSpec) -> RunSpec:

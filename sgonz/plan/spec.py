@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_type_hints
@@ -290,7 +291,10 @@ _SETTING_TYPES = get_type_hints(Settings, include_extras=True)
 
 def check_setting(name: str, value: Any, path: str, source: str) -> Any:
     """The value as the setting's own type (1 becomes 1.0 where a float is meant)."""
-    return convert(value, _SETTING_TYPES[name], source, path)
+    found = convert(value, _SETTING_TYPES[name], source, path)
+    if isinstance(found, float) and not math.isfinite(found):
+        raise SpecError(f"{source}: {path}: expected a finite number, got {found}")
+    return found
 
 
 def _fields_at(kind: Any, where: str) -> list[str]:

@@ -22,7 +22,7 @@ from sgonz.train.cache_format import CorruptEntry
 from sgonz.train.logits import preprocessing
 from sgonz.train.running import NotYet, Running
 from sgonz.train.step import Teach
-from sgonz.train.tasks.task import Batch, flat, list_lengths, padded
+from sgonz.train.tasks.task import Batch, Task, flat, list_lengths, padded
 from sgonz.train.teacher_cache import Entry, permutation
 from sgonz.train.tokenise import Split
 from sgonz.train.unit_rows import with_units
@@ -43,10 +43,13 @@ def prepare(running: Running) -> loop.Training:
     entry = stored_logits(running)
     labels = preparation.labels(spec)
     tokenizer = preparation.tokenizer_of(spec, spec.model)
-    units = None if by_token(spec, entry, tokenizer) else spec.settings.pool
     preparation.check_unchanged(spec.model, running.run.workdir.cache)
-    model, notes = preparation.new_model(spec, labels, tokenizer, units)
-    task = preparation.task_for(spec, model.config, tokenizer, labels, units)
+    model, notes = preparation.new_model(spec, labels, tokenizer)
+    task = preparation.task_for(spec, model.config, tokenizer, labels)
+    units = None if by_token(spec, entry, task, tokenizer) else spec.settings.pool
+    if units:
+        model.config.sgonz = preparation.record(spec, units)
+        task = preparation.task_for(spec, model.config, tokenizer, labels, units)
     train = preparation.split(running, task, tokenizer, "train")
     validation = preparation.split(running, task, tokenizer, "validation")
     notes |= preparation.counted(train=train, validation=validation)
@@ -55,9 +58,6 @@ def prepare(running: Running) -> loop.Training:
         train, (owned, total) = with_stored_units(running, train, entry, units)
         validation, _ = with_units(validation, running.run.workdir.cache, pool=units)
         notes |= {"coverage": owned / max(total, 1), "units_aligned": owned, "units": total}
-    elif spec.dataset.task == "qa" and entry.manifest["preprocessing"] != preprocessing(spec, task):
-        raise RunError("teacher and student cut their windows differently",
-                       hint="Give both the same max_length and overlap, or set alignment = 'word'.")  # fmt: skip
     return loop.Training(
         running=running, task=task, model=model, tokenizer=tokenizer, train=train, validation=validation,
         teach=teacher(spec, entry, train, labels, units), notes=notes,
@@ -77,12 +77,18 @@ def stored_logits(running: Running) -> Entry:
         raise NotYet(f"{damage.message}; the teacher's logits are stored again first") from damage
 
 
-def by_token(spec: RunSpec, entry: Entry, tokenizer: PreTrainedTokenizerFast) -> bool:
-    """Whether the student's columns are the teacher's own: always so for examples and for words."""
+def by_token(spec: RunSpec, entry: Entry, task: Task, tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Whether the student's columns are the teacher's own: always so for examples and for words.
+
+    For questions that takes one tokenizer, and windows that are cut alike.
+    """
     if spec.dataset.task != "qa":
         return True
-    return spec.settings.alignment == "auto" and entry.manifest["tokenizer"] == models.tokenizer_hash(
-        tokenizer
+    stored = entry.manifest
+    return (
+        spec.settings.alignment == "auto"
+        and stored["tokenizer"] == models.tokenizer_hash(tokenizer)
+        and stored["preprocessing"] == preprocessing(spec, task)
     )
 
 
@@ -94,8 +100,8 @@ def with_stored_units(
     Raises RunError where these are too few to teach by.
     """
     if running.spec.settings.loss == "mse":
-        raise RunError("loss mse needs teacher and student to share a vocabulary in question answering",
-                       hint="Use kl or ce, or a teacher with the student's tokenizer.")  # fmt: skip
+        raise RunError("loss mse needs teacher and student to share vocabulary and windows in question answering",
+                       hint="Use kl or ce, or a teacher with the student's tokenizer, max_length and overlap.")  # fmt: skip
     manifest = running.run.workdir.run(running.spec.need("logits")).output / "logits" / "manifest.json"
     train, (owned, total) = with_units(
         train, running.run.workdir.cache, pool=pool, entry=entry,

@@ -33,15 +33,19 @@ def labels(spec: RunSpec) -> tuple[str, ...]:
 
 
 def new_model(
-    spec: RunSpec, ordered: Sequence[str], tokenizer: PreTrainedTokenizerFast, units: Pool | None = None
+    spec: RunSpec, ordered: Sequence[str], tokenizer: PreTrainedTokenizerFast
 ) -> tuple[PreTrainedModel, models.Notes]:
     """The run's model with a head of its own, and what is odd about it."""
-    record = {"run_id": spec.run_id, "decode": "units" if units else "tokens", "pool": units}
     model, notes = models.load(
         spec.model, spec.dataset.task, ordered or None, seed=derived(spec.seed, "head"),
-        extras={"sgonz": record}, trust_remote_code=spec.trust_remote_code,
+        extras={"sgonz": record(spec)}, trust_remote_code=spec.trust_remote_code,
     )  # fmt: skip
     return model, notes | models.check_padding(model.config, tokenizer)
+
+
+def record(spec: RunSpec, units: Pool | None = None) -> dict[str, str | None]:
+    """What the configuration of a trained model says of its training: the run, and what its answers are decoded on."""
+    return {"run_id": spec.run_id, "decode": "units" if units else "tokens", "pool": units}
 
 
 def check_unchanged(model: Model, cache: Path) -> None:

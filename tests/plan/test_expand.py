@@ -18,7 +18,7 @@ from sgonz.plan.expand import (
     finetune_runs,
     logits_run,
 )
-from sgonz.plan.runs import Kind, Settings
+from sgonz.plan.runs import Dataset, Kind, Settings
 from sgonz.plan.spec import decode
 
 
@@ -166,3 +166,16 @@ def test_a_benchmark_is_known_by_architecture_and_grid():
 def test_a_reference_of_unknown_shape_is_refused():
     with pytest.raises(SpecError, match="reference"):
         benchmark_runs(small_sweep("benchmark = {reference = 'gpt'}\n"), SHAPES)
+
+
+@pytest.mark.parametrize("where", ["finetune", "distill"])
+def test_windows_that_would_bring_nothing_new_are_refused(where: str):
+    questions = Dataset(name="mlqa", task="qa", format="squad", metric="f1", fingerprint="q")
+    sources = msgspec.structs.replace(small_sources(), datasets={"mlqa": questions})
+    sweep = msgspec.structs.replace(small_sweep(), datasets=["mlqa"])
+    assert finetune_runs(sweep, sources)
+    short = {where: msgspec.structs.replace(getattr(sweep, where), settings={"max_length": 100})}
+    with pytest.raises(SpecError, match=rf"{where}.max_length 100 leaves no room beside an overlap of 128"):
+        finetune_runs(msgspec.structs.replace(sweep, **short), sources)
+    short[where] = msgspec.structs.replace(short[where], settings={"max_length": 100, "overlap": 95})
+    assert finetune_runs(msgspec.structs.replace(sweep, **short), sources)

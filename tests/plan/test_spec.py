@@ -46,6 +46,12 @@ def test_data_sets_may_be_a_table_of_definitions():
         ("grid.alpha = [1]", "finetune.grid.alpha is not a setting", "Allowed: zip, learning_rate"),
         ('batch_size = "x"', "finetune.batch_size: expected a whole number, got text", None),
         ("learning_rate = -1", "finetune.learning_rate: expected a number > 0.0", None),
+        ("weight_decay = inf", "finetune.weight_decay: expected a finite number, got inf", None),
+        (
+            '[distill]\nstudents = ["s"]\ntemperature = inf',
+            "distill.temperature: expected a finite number",
+            None,
+        ),
         ("batch_size = 16", "finetune.batch_size is fixed and also an axis", "Keep one"),
         ("[teacher]\nselec = 1", "teacher.selec is not a setting; did you mean select?", "Allowed: select"),
         ("[distill]\nalpha = 0.5", "distill.students is missing", "Name at least one"),
