@@ -96,5 +96,9 @@ def _asked(folder: Path, period: int) -> Quota | None:
 def said(left: int, size: int, needed: int, whose: str) -> str | None:
     if left >= min(LEAST_SHARE * size, LEAST_BYTES) and needed <= left:
         return None
-    more = f", and what is still to come takes up to {needed / GIB:.1f} GiB" if needed > left else ""
-    return f"disk: {max(left, 0) / GIB:.1f} GiB left {whose}{more}; `sgonz clean` shows what can go"
+    more = f", and what is still to come takes up to {_amount(needed)}" if needed > left else ""
+    return f"disk: {_amount(max(left, 0))} left {whose}{more}; `sgonz clean` shows what can go"
+
+
+def _amount(size: int) -> str:
+    return f"{size / GIB:.1f} GiB" if size >= GIB or not size else f"{size / 2**20:.1f} MiB"

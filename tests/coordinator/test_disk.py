@@ -71,6 +71,14 @@ def test_the_quota_of_the_folders_own_device_counts_before_free_space(
     assert "5.0 GiB left of the quota on server:/home, and what is still to come takes up to 6.0 GiB" in said
 
 
+def test_what_is_less_than_a_gibibyte_is_told_in_smaller_units() -> None:
+    said = disk.said(3 * 2**20, 12 * 2**20, 5 * 2**20, "of it")
+    assert said == (
+        "disk: 3.0 MiB left of it, and what is still to come takes up to 5.0 MiB; `sgonz clean` shows what can go"
+    )
+    assert disk.said(0, GIB, 0, "of it") == "disk: 0.0 GiB left of it; `sgonz clean` shows what can go"
+
+
 # As the commands print it: a mount point too long for its column, over the soft limit, a server that did not answer.
 WRAPPED = "/lustre/scratch/projects\n                 5242880*  4194304 6291456 6d23h59m10s  120000       0 1000000       -\n"
 INEXACT = """          /fred [1041408]  5242880 6291456       -     [0]       0       0       -
