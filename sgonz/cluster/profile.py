@@ -20,6 +20,8 @@ from sgonz.resources import shipped
 from sgonz.sweep.sweepfile import read_toml
 
 FOLDER = "cluster_configs"
+A100 = 4e13  # MACs per second that fine-tuning in bf16 sustains on one: about a quarter of its peak
+SLOW_CORE = 2e10  # MACs per second of a core
 
 
 class Resource(Table, frozen=True, kw_only=True):
@@ -109,7 +111,7 @@ class Profile(Table, frozen=True, kw_only=True):
     runs_per_job: Count | None = None  # None: as many as fill target_minutes
     linger_seconds: NotNegative = 0.0  # how long a job that is done waits for more runs before it leaves
     requests_per_minute: Positive = 4.0  # to the scheduler's controller
-    macs_per_second: Positive = 2e10  # of one job, for predictions until something has been measured
+    macs_per_second: Positive | None = None  # of one job, see `speed`
     resources: dict[str, Resource] = msgspec.field(default_factory=dict)
     partitions: dict[str, PartitionTable] = msgspec.field(default_factory=dict)
     advance: AdvanceTable = AdvanceTable()
@@ -126,6 +128,12 @@ class Profile(Table, frozen=True, kw_only=True):
         """The resource classes that a model's runs may start in, the preferred one first."""
         named = self.assign.get(model) or self.assign.get("default") or next(iter(self.resources), "default")
         return [named] if isinstance(named, str) else named
+
+    @property
+    def speed(self) -> float:
+        """MACs per second of one job, for predictions until something has been measured."""
+        gpus = self.real_gpus and any(deepspeed.gpus_in(asked.gres) for asked in self.resources.values())
+        return self.macs_per_second or (A100 if gpus else SLOW_CORE)
 
     @property
     def chooses(self) -> bool:

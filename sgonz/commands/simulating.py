@@ -9,14 +9,14 @@ from sgonz.cli import options
 from sgonz.cli.working import working
 from sgonz.cluster.profile import Profile, load_profile
 from sgonz.coordinator.seeing import gpus_of
-from sgonz.plan.estimate import first_guess
+from sgonz.plan.estimate import Seconds
 from sgonz.plan.expand import count_runs
 from sgonz.plan.runs import State
 from sgonz.simulate.world import Faults, World
-from sgonz.sweep.foreseen import A100_MACS_PER_SECOND
+from sgonz.sweep.foreseen import predicted
 from sgonz.sweep.opening import DEFAULT_CLUSTER
 from sgonz.sweep.planned import Planned, plan_sweep, workdir_of
-from sgonz.sweep.workloads import workloads_of
+from sgonz.workdir import costs
 
 COLUMNS = ("jobs_at_a_time", "hours", "gpu_hours", "runs", "completed", "attempts", "jobs", "held")
 SLOTS = 8
@@ -27,8 +27,10 @@ def simulate(
     failed: float, lost: float, preempted: float, seed: int, output: str,
 ) -> None:  # fmt: skip
     """One row for every number of jobs at a time."""
-    planned = plan_sweep(name, changes, workdir_of(workdir))
+    folder = workdir_of(workdir)
+    planned = plan_sweep(name, changes, folder)
     profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
+    seconds = predicted(planned, profile, costs.read(folder))
     faults = Faults(failed=failed, lost=lost, preempted=preempted)
     usual = profile.slots if profile.scheduler == "local" else SLOTS
     counts = list(slots or (usual,))
@@ -39,7 +41,8 @@ def simulate(
             return lambda done: shown.at(lives * size + done, len(counts) * size)
 
         rows = [
-            lived(planned, profile, count, faults, seed, share(lives)) for lives, count in enumerate(counts)
+            lived(planned, profile, seconds, count, faults, seed, share(lives))
+            for lives, count in enumerate(counts)
         ]
     if output == "table":
         from sgonz.view.tables import show_rows
@@ -50,15 +53,20 @@ def simulate(
 
 
 def lived(
-    planned: Planned, profile: Profile, slots: int, faults: Faults, seed: int, told: Callable[[int], None]
+    planned: Planned,
+    profile: Profile,
+    seconds: Seconds,
+    slots: int,
+    faults: Faults,
+    seed: int,
+    told: Callable[[int], None],
 ) -> dict[str, Any]:
     """A sweep on so many places, from its first job to its last; `held` counts runs that wait for a person."""
     _, asked = profile.resource_for("default")
     gpus = gpus_of(asked)
-    speed = A100_MACS_PER_SECOND if gpus else profile.macs_per_second
     world = World(
         sweep=planned.sweep, sources=planned.resolution.sources, runs=planned.runs,
-        seconds=first_guess(workloads_of(planned.sweep, planned.resolution.sources), speed),
+        seconds=seconds,
         slots=slots, target_seconds=profile.target_minutes * 60, gpus_per_job=gpus, faults=faults, seed=seed,
     )  # fmt: skip
     decision = world.live_forever(told)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sgonz.cluster.profile import Profile, load_profile
+from sgonz.cluster.profile import SLOW_CORE, Profile, load_profile
 from sgonz.errors import SpecError
 from sgonz.looking.watching import Subject, Watcher
 from sgonz.plan.estimate import Workload
@@ -17,8 +17,6 @@ from sgonz.store.rows import SweepRow
 from sgonz.store.store import Store
 from sgonz.sweep.opening import Stored, named, open_existing
 from sgonz.sweep.planned import workdir_of
-
-SLOW_CORE = 2e10  # MACs a second, for predictions where neither a profile nor a finished run tells
 
 
 def watch(
@@ -74,7 +72,7 @@ def subject(store: Store, folder: Workdir, row: SweepRow, profile: Profile | Non
     return Subject(
         store=store, workdir=folder, sweep_id=row.id, name=row.name, cluster=row.cluster,
         workloads=_keyed(stored.workloads), metrics={name: dataset.metric for name, dataset in stored.sources.datasets.items()}, ceiling=profile.requests_per_minute if profile and profile.scheduler == "slurm" else None,
-        slots=profile.slots if profile else 1, macs_per_second=profile.macs_per_second if profile else SLOW_CORE,
+        slots=profile.slots if profile else 1, macs_per_second=profile.speed if profile else SLOW_CORE,
     )  # fmt: skip
 
 

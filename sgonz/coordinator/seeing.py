@@ -98,7 +98,7 @@ def _busy(
         if (like := (row.kind, row.model, row.dataset)) in known:
             examples.setdefault(like, row.run_id)
     measured = epoch_seconds(history, at.store.specs(examples.values()))
-    alone = predictor(rows, first_guess(at.workloads, at.profile.macs_per_second), measured)
+    alone = predictor(rows, first_guess(at.workloads, at.profile.speed), measured)
 
     def seconds(row: RunRow) -> float:
         found = place(row.kind, row.model, row.dataset)

@@ -11,20 +11,23 @@ from pathlib import Path
 
 import msgspec
 
+from sgonz.cluster.profile import SLOW_CORE
 from sgonz.cluster.slurm_requests import RECENT_SECONDS, Notes
 from sgonz.coordinator import last_turn
 from sgonz.errors import SgonzError
 from sgonz.looking.progress import Listener, Standing
 from sgonz.looking.scene import Doing, Opened, Part, Rank, Request, Rows, Scene, Spent, Tried
 from sgonz.plan.estimate import Workload, first_guess
-from sgonz.plan.outlook import Guess, finishes, seconds_left
-from sgonz.plan.runs import Kind, State
+from sgonz.plan.outlook import Guess, Pace, finishes, seconds_left
+from sgonz.plan.prediction import epoch_seconds
+from sgonz.plan.runs import Kind, RunSpec, State
 from sgonz.plan.state import RunRow
 from sgonz.rundir import Workdir
 from sgonz.store import labels, reading, standings, watched
 from sgonz.store.rows import SplitAt, TryRow, decoded_splits
 from sgonz.store.store import Store
 from sgonz.store.transaction import Transaction
+from sgonz.workdir import costs
 
 SLOW_SECONDS = 5.0  # between two looks at what takes all rows to know: hours, what is left, the leaderboard
 SHARE = 0.05  # of the time that such looks may take
@@ -45,7 +48,7 @@ class Subject:
     ceiling: float | None = None  # requests a minute; None where there is no controller
     slots: int = 1  # jobs at a time where nothing runs yet
     workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
-    macs_per_second: float = 2e10
+    macs_per_second: float = SLOW_CORE
     metrics: Mapping[str, str] = field(default_factory=dict)  # by data set, in the order of the sweep file
 
 
@@ -79,6 +82,7 @@ class Watcher:
         self.changes = -1
         self.counts: Counts = {}
         self.counted = ("", -1)  # for which filter and state of the store
+        self.examples: dict[tuple[Kind, str, str], RunSpec] = {}  # a run of each kind, model and data set
         self.due = 0.0
         self.scene: Scene | None = None
 
@@ -136,11 +140,23 @@ class Watcher:
         same = self.whole is not None and self.whole.where == where
         if not patient or (same and (changes == self.changes or now < self.due)):
             return
-        left = seconds_left(watched.groups(at, scope), _guess(self.of))
+        left = seconds_left(watched.groups(at, scope), _guess(self.of), self._pace(at, scope))
         self.whole = Whole(where=where, left=left, board=_board(at, scope), spent=_spent(at, scope, left))
         self.changes = changes
         took = time.monotonic() - now
         self.due = now + max(SLOW_SECONDS, took / SHARE)
+
+    def _pace(self, at: Transaction, scope: watched.Scope) -> Pace:
+        """Seconds per epoch as turns and `plan` have them, by what runs of any sweep here took."""
+        history = costs.read(self.of.workdir)
+        known = {(cost.shape.kind, cost.shape.model, cost.shape.dataset) for cost in history.costs}
+        if known - self.examples.keys():
+            found = watched.examples(at, scope, known - self.examples.keys())
+            self.examples |= {(spec.kind, spec.model.name, spec.dataset.name): spec for spec in found}
+        seconds = epoch_seconds(history, list(self.examples.values()))
+        return lambda kind, dataset, model: seconds(
+            RunRow(run_id="", kind=kind, dataset=dataset, model=model)
+        )
 
     def _doing(self, at: Transaction, rows: Sequence[RunRow]) -> tuple[Doing, ...]:
         ids = [row.run_id for row in rows]

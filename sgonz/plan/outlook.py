@@ -13,6 +13,8 @@ Guess = Callable[
     [Kind, str, str, float], float
 ]  # kind, data set, model, planned epochs -> seconds of one run
 
+Pace = Callable[[Kind, str, str], float | None]  # kind, data set, model -> seconds of one epoch, where known
+
 
 class Group(Protocol):
     """Runs of one kind, data set and model: done ones with what they took, or open ones."""
@@ -37,20 +39,29 @@ class Group(Protocol):
     def epochs_done(self) -> int: ...
 
 
-def seconds_left(groups: Sequence[Group], guess: Guess) -> dict[tuple[Kind, str, str], float]:
+def unknown(kind: Kind, dataset: str, model: str) -> None:
+    """Nothing has been measured elsewhere."""
+
+
+def seconds_left(
+    groups: Sequence[Group], guess: Guess, pace: Pace = unknown
+) -> dict[tuple[Kind, str, str], float]:
     """Work that is left by kind, data set and model, one run after the other.
 
-    By what such runs took per epoch; where none has ended, the guess, scaled by how wrong it was for the kind.
+    By what such runs took per epoch, in any sweep (`pace`) or in this one; where none has ended, the guess, scaled by
+    how wrong it was for the kind.
     """
     paces: dict[tuple[Kind, str, str], float] = {}
     took: dict[Kind, float] = defaultdict(float)
     guessed: dict[Kind, float] = defaultdict(float)
     for group in groups:
+        if (known := pace(group.kind, group.dataset, group.model)) is not None:
+            paces[group.kind, group.dataset, group.model] = known
         if not group.measured:
             continue
         key = (group.kind, group.dataset, group.model)
         done = max(1, group.epochs_done) if _trains(group.kind) else group.runs
-        paces[key] = group.seconds / done
+        paces.setdefault(key, group.seconds / done)
         took[group.kind] += group.seconds
         guessed[group.kind] += guess(*key, done / group.runs) * group.runs
     left: dict[tuple[Kind, str, str], float] = {}

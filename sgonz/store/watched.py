@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select
 
-from sgonz.plan.runs import Kind, Outcome, State
+from sgonz.plan.runs import Kind, Outcome, RunSpec, State
 from sgonz.plan.state import RunRow
 from sgonz.plan.where import read
 from sgonz.store import labels, reading
 from sgonz.store.reading import RUN_COLUMNS, as_values
 from sgonz.store.rows import GroupRow, HoursRow, TryRow
 from sgonz.store.selector import clause
+from sgonz.store.sweeps import read_specs
 from sgonz.store.tables import attempts, jobs, needs, runs, scores, sweep_runs, sweeps
 from sgonz.store.transaction import Transaction, chunks
 
@@ -65,6 +66,15 @@ def groups(at: Transaction, of: Scope) -> list[GroupRow]:
                  seconds=seconds or 0.0, epochs=epochs or 0, epochs_done=done_epochs or 0)
         for kind, dataset, model, ended, size, seconds, epochs, done_epochs in at.connection.execute(found)
     ]  # fmt: skip
+
+
+def examples(at: Transaction, of: Scope, wanted: Collection[tuple[Kind, str, str]]) -> list[RunSpec]:
+    """One run of each of these kinds, models and data sets, where there is one."""
+    alike = (runs.c.kind, runs.c.model, runs.c.dataset)
+    found = of_scope(at, of, select(*alike, func.min(runs.c.run_id)))
+    found = found.where(runs.c.model.in_({model for _, model, _ in wanted})).group_by(*alike)
+    rows = [row for row in at.connection.execute(found) if (Kind(row[0]), row[1], row[2]) in wanted]
+    return read_specs(at, [run_id for *_, run_id in rows])
 
 
 def page(

@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sgonz.cluster.profile import Profile, Resource
+from sgonz.cluster.profile import A100, Profile, Resource
 from sgonz.coordinator.choosing import choices, first_memory_gb, resolved, shorter_limit
 from sgonz.plan.choice import Choice
-from sgonz.plan.estimate import first_guess, predictor
+from sgonz.plan.estimate import Seconds, first_guess, predictor
 from sgonz.plan.expand import distill_runs, logits_run
 from sgonz.plan.history import History
 from sgonz.plan.packing import pack
@@ -23,7 +23,6 @@ from sgonz.sweep.workloads import workloads_of
 
 FIRST = "first estimate, from the model's size"
 TRAINED = (Kind.FINETUNE, Kind.DISTILL)
-A100_MACS_PER_SECOND = 4e13  # what fine-tuning in bf16 sustains on one A100: about a quarter of its peak
 
 
 def foreseen(planned: Planned, profile: Profile | None, history: History) -> dict[str, Any]:
@@ -57,9 +56,14 @@ def chosen_classes(planned: Planned, profile: Profile, history: History) -> dict
     if not profile.chooses:
         return {}
     specs = [*planned.runs, *later(planned)]
-    rows = [as_row(run) for run in specs]
-    guess = _guess(planned, profile, rows, epoch_seconds(history, specs))
+    guess = predicted(planned, profile, history)
     return choices(profile, specs, recall(history), lambda spec: guess(as_row(spec)))
+
+
+def predicted(planned: Planned, profile: Profile, history: History) -> Seconds:
+    """How long any run of a sweep takes, those that are not planned yet included: by what its like took, else a guess."""
+    specs = [*planned.runs, *later(planned)]
+    return _guess(planned, profile, [as_row(run) for run in specs], epoch_seconds(history, specs))
 
 
 def _guess(
@@ -67,8 +71,8 @@ def _guess(
     profile: Profile | None,
     rows: Sequence[RunRow],
     measured: Callable[[RunRow], float | None],
-) -> Callable[[RunRow], float]:
-    macs = profile.macs_per_second if profile else A100_MACS_PER_SECOND
+) -> Seconds:
+    macs = profile.speed if profile else A100
     return predictor(
         rows, first_guess(workloads_of(planned.sweep, planned.resolution.sources), macs), measured
     )

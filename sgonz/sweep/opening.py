@@ -17,7 +17,7 @@ from sgonz.coordinator.turn import Coordinator
 from sgonz.errors import SpecError, UserError
 from sgonz.plan.estimate import Workload, first_guess, predictor
 from sgonz.plan.expand import Sources
-from sgonz.plan.prediction import recall
+from sgonz.plan.prediction import epoch_seconds, recall
 from sgonz.plan.runs import Kind
 from sgonz.plan.spec import decode
 from sgonz.plan.state import RunRow
@@ -96,17 +96,16 @@ def _with_classes(
     if not profile.chooses:
         return profile
     rows = store.snapshot(sweep_id)
-    seconds = predictor(rows, first_guess(workloads, profile.macs_per_second))
     longest: dict[tuple[str, str, int | None], RunRow] = {}
     for row in rows:
         if row.kind in (Kind.FINETUNE, Kind.DISTILL):
             key = (row.model, row.dataset, row.batch_size)
             longest[key] = max(row, longest.get(key, row), key=lambda each: each.epochs or 0)
     by_id = {row.run_id: row for row in longest.values()}
-    specs = store.specs(by_id)
+    specs, history = store.specs(by_id), costs.read(workdir)
+    seconds = predictor(rows, first_guess(workloads, profile.speed), epoch_seconds(history, specs))
     return resolved(
-        profile,
-        choices(profile, specs, recall(costs.read(workdir)), lambda spec: seconds(by_id[spec.run_id])),
+        profile, choices(profile, specs, recall(history), lambda spec: seconds(by_id[spec.run_id]))
     )
 
 

@@ -61,6 +61,7 @@ def logits(running: Running) -> RunEnded:
         "tokenizer": models.tokenizer_hash(tokenizer),
         "preprocessing": preprocessing(spec, task),
         "precision": arithmetic,
+        "counted": preparation.counted(train=train),
     }
     dtype: Storage = "float32" if spec.switches.get("logits_dtype") == "float32" else "float16"
     try:
@@ -70,7 +71,7 @@ def logits(running: Running) -> RunEnded:
                 raise TakenOver(f"attempt {running.attempt} no longer holds {spec.run_id}")
     except Stopped:
         return running.ended(Outcome.PREEMPTED)
-    return running.ended(notes=preparation.counted(train=train) | stored(folder) | {"precision": arithmetic})
+    return running.ended(notes=stored(folder))
 
 
 def preprocessing(spec: RunSpec, task: Task) -> dict[str, Any]:
@@ -91,8 +92,10 @@ def teacher_hash(folder: Path, config: PreTrainedConfig) -> str:
 
 
 def stored(folder: Path) -> models.Notes:
+    """What is noted of an entry, by whoever finds it whole: its writer may have been killed before it could say so."""
     manifest = json.loads((folder / "manifest.json").read_bytes())["manifest"]
-    return {
+    return manifest["source"].get("counted", {}) | {
+        "precision": manifest["source"]["precision"],
         "cache_rows": manifest["rows"],
         "cache_bytes": sum(file.stat().st_size for file in folder.iterdir()),
     }

@@ -94,3 +94,25 @@ def test_plan_for_programs_draws_nothing(tmp_path: Path) -> None:
     command = ["plan", "demo", "--cluster", "dev", "--format", "json", "--workdir", str(tmp_path)]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_simulation_takes_what_was_measured_as_the_plan_does(tmp_path: Path) -> None:
+    changes = ["finetune.models=['sample-bert']", "datasets=['pos']"]
+    make(tmp_path / "sample" / "1-400", seed=1, size=400)
+    asked = [
+        "simulate", "demo", "--workdir", str(tmp_path), "--jobs", "1", "--format", "json",
+        *(word for change in changes for word in ("--set", change)),
+    ]  # fmt: skip
+
+    def hours() -> float:
+        found = CliRunner().invoke(sgonz, asked, catch_exceptions=False)
+        assert found.exit_code == 0, found.output
+        return json.loads(found.stdout)[0]["hours"]
+
+    assert hours() < 1
+    runs = plan_sweep("demo", changes, Workdir(tmp_path)).runs
+    hour = Trial(device="cpu", batch_size=16, seconds_per_epoch=3600.0)
+    costs.write(Workdir(tmp_path), noted(History(), [(run, hour) for run in runs]))
+    planned = answer(tmp_path, "demo", *(word for change in changes for word in ("--set", change)))
+    assert planned["predicted_hours"] > 7
+    assert hours() >= planned["predicted_hours"]

@@ -137,3 +137,19 @@ def test_killed_inside_the_writing_of_a_file_a_run_goes_on(wholes, share):
     assert os.WIFSIGNALED(status)
     in_child(run, 2, told)
     assert_same(whole, run, read(told))
+
+
+def test_stored_logits_are_told_the_same_whether_or_not_their_writer_could_say_so(wholes):
+    bench = wholes.bench
+    wholes.fresh(Kind.DISTILL, "qa")  # so that there is a teacher
+    run = bench.run(
+        f"told-{next(wholes.numbers)}", Kind.LOGITS, "qa", "bert", needs={"teacher": "teacher-qa"}
+    )
+    first = bench.do(run)
+    run.result.unlink()  # as if it had been killed before it was written,
+    (run.output / f".{run.result.name}.4242").write_text("")  # or while it was
+    again = bench.do(run, attempt=2)
+    assert first.notes["precision"] == "fp32"
+    assert "train: windows" in first.notes
+    assert again.notes == first.notes
+    assert sorted(path.name for path in run.output.iterdir()) == ["logits", "scores.json"]
