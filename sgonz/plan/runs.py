@@ -14,7 +14,7 @@ RUN_FORMAT = 1  # version of run.json
 NUMERICS = 1  # raised by hand when the training code would give other numbers for the same run
 
 Task = Literal["classification", "tagging", "qa"]
-Format = Literal["jsonl", "mldoc", "pawsx", "xnli", "conllu", "conll2002", "squad"]
+Format = Literal["jsonl", "csv", "tsv", "mldoc", "pawsx", "xnli", "conllu", "conll2002", "squad"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]

@@ -202,7 +202,9 @@ def explain(error: msgspec.ValidationError, kind: Any, source: str, prefix: str 
     """Say in the words of the file what msgspec found."""
     found = re.fullmatch(r"(?P<what>.*?)(?: - at `(?P<where>.*)`)?", str(error), re.DOTALL)
     assert found is not None
-    what, where = found["what"], (found["where"] or "$").removeprefix("$").lstrip(".")
+    what, where = found["what"], (found["where"] or "$")
+    of_table = re.fullmatch(r"key` in `(.*)", where)  # a table whose keys are words to choose from
+    where = (of_table[1] if of_table else where).removeprefix("$").lstrip(".")
     key = ".".join(part for part in (prefix, where) if part)
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL)
     if unknown:
@@ -213,9 +215,16 @@ def explain(error: msgspec.ValidationError, kind: Any, source: str, prefix: str 
     if missing:
         full = ".".join(part for part in (key, missing[1]) if part)
         return SpecError(f"{source}: {full} is missing", hint=f"Add the key {full}.")
-    choices = _choices_at(kind, where) if what.startswith("Invalid enum value") else []
-    hint = f"Allowed: {', '.join(choices)}." if choices else None
-    return SpecError(f"{source}: {key or 'the file'}: {_plain(what)}", hint=hint)
+    choices = _choices_at(kind, where, keys=bool(of_table)) if what.startswith("Invalid enum value") else []
+    if choices:
+        value = what.removeprefix("Invalid enum value ").strip("'")
+        if of_table:
+            return unknown_key(f"{key}.{value}", choices, source)
+        near = difflib.get_close_matches(value, choices, n=1, cutoff=0.6)
+        guess = f"; did you mean {near[0]}?" if near else ""
+        hint = f"Allowed: {', '.join(choices)}."
+        return SpecError(f"{source}: {key}: {value!r} is not one of its values{guess}", hint=hint)
+    return SpecError(f"{source}: {key or 'the file'}: {_plain(what)}")
 
 
 def unknown_key(key: str, allowed: Sequence[str], source: str) -> SpecError:
@@ -303,9 +312,12 @@ def _fields_at(kind: Any, where: str) -> list[str]:
     return [field.encode_name for field in found[0].fields] if found else []
 
 
-def _choices_at(kind: Any, where: str) -> list[str]:
-    """The words that stand to choose from at a path."""
-    found = _options(_type_at(kind, where), msgspec.inspect.LiteralType)
+def _choices_at(kind: Any, where: str, *, keys: bool = False) -> list[str]:
+    """The words that stand to choose from at a path, as values or as the keys of its table."""
+    there = _type_at(kind, where)
+    if keys:
+        there = _options(there, msgspec.inspect.DictType)[0].key_type
+    found = _options(there, msgspec.inspect.LiteralType)
     return [str(value) for option in found for value in option.values]
 
 

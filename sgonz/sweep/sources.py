@@ -15,9 +15,10 @@ from sgonz import catalog
 from sgonz.errors import SpecError
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Model
-from sgonz.plan.selection import check_criterion
+from sgonz.plan.selection import SCORES, check_criterion
 from sgonz.plan.spec import DatasetTable, ModelTable, Sweep
 from sgonz.rundir import Workdir
+from sgonz.sweep.model_folder import lacks
 from sgonz.workdir.fingerprints import FINGERPRINTS, Fingerprints, joined
 
 SAMPLE_MODELS = ("sample-bert", "sample-roberta", "sample-albert")
@@ -117,6 +118,11 @@ class _Resolver:
             known = [*self.sweep.models, *(SAMPLE_MODELS if self.sample else ()), *catalog.models()]
             raise _unknown("model", name, known, self.source,
                            hint=f"Or define it: [models.{name}] with path, hub, architecture or cut_from.")  # fmt: skip
+        given = [key for key in ("path", "hub", "architecture", "cut_from") if table and getattr(table, key)]
+        if len(given) > 1:
+            raise SpecError(
+                f"{self.source}: models.{name} says both {given[0]} and {given[1]}", hint="Keep one of them."
+            )
         if table is not None and table.cut_from:
             if table.layers is None:
                 raise SpecError(
@@ -127,7 +133,10 @@ class _Resolver:
         if table is not None and (table.path or table.hub or table.architecture):
             return self._defined(name, table, published.config() if published else {})
         if published is None:
-            raise SpecError(f"{self.source}: models.{name} says neither path, hub, architecture nor cut_from")
+            raise SpecError(
+                f"{self.source}: models.{name} says neither path, hub, architecture nor cut_from",
+                hint="Say where it is: path = a folder, hub = a hub id; or what it is made of.",
+            )
         if published.cut_from:
             return self._cut(name, published.cut_from, published.layers, above)
         revision = table.revision if table else None
@@ -157,8 +166,8 @@ class _Resolver:
         )
         if table.path:
             folder = Path(table.path)
-            if not (folder / "config.json").is_file():
-                self.missing.append(f"model {name}: {folder} holds no config.json")
+            if lacking := lacks(folder, tokenizer=model.tokenizer is None):
+                self.missing.append(f"model {name}: {folder} {lacking}")
             if folder.is_dir():
                 found = self.prints.of_local_model(folder, model.tokenizer)
             else:
@@ -242,7 +251,13 @@ def _check_names(sweep: Sweep, source: str) -> None:
 
 
 def _check_criteria(sweep: Sweep, datasets: Mapping[str, Dataset], source: str) -> None:
+    """What a data set is judged and chosen by is a score of its task."""
     for name, dataset in datasets.items():
+        if dataset.metric not in SCORES[dataset.task]:
+            raise SpecError(
+                f"{source}: datasets.{name}.metric is {dataset.metric!r}, which is no score of a {dataset.task} run",
+                hint=f"Allowed there: {', '.join(SCORES[dataset.task])}.",
+            )
         key = f"per_dataset.{name}" if name in sweep.teacher.per_dataset else "select"
         check_criterion(sweep.criterion(name), dataset.task, f"{source}: teacher.{key} for data set {name}")
 

@@ -36,6 +36,8 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / f"{name}.jsonl").write_text(rows("a", "b"))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text('{"model_type": "bert"}')
+    for name in ("tokenizer.json", "model.safetensors"):
+        (tmp_path / "model" / name).touch()
     return tmp_path
 
 

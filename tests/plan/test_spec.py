@@ -79,8 +79,8 @@ def test_bad_keys_and_values_are_named_with_what_is_allowed(addition: str, messa
     ("line", "message", "hint"),
     [
         ('protocl = "paper"', "protocl is not a setting; did you mean protocol?", "Allowed: name, protocol"),
-        ('protocol = "best"', "protocol: invalid enum value 'best'", "Allowed: paper, sound."),
-        ('on_failure = "no"', "on_failure: invalid enum value 'no'", "Allowed: continue, stop."),
+        ('protocol = "best"', "protocol: 'best' is not one of its values", "Allowed: paper, sound."),
+        ('on_failure = "no"', "on_failure: 'no' is not one of its values", "Allowed: continue, stop."),
         ("seeds = []", "seeds: expected a list of length >= 1", None),
         ("seeds = [1, 1]", "seeds holds a value twice", "Name each seed once."),
     ],

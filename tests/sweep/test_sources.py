@@ -41,6 +41,7 @@ def model_folder(folder: Path, words: str = "{}") -> Path:
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "bert"}')
     (folder / "tokenizer.json").write_text(words)
+    (folder / "model.safetensors").write_bytes(b"weights")
     return folder
 
 
@@ -121,3 +122,30 @@ def test_a_teacher_is_chosen_by_what_its_runs_are_validated_by(
     assert named in str(refused.value)
     fine = 'select = "validation_accuracy"\nper_dataset.ner = "f1"'
     assert resolved(tmp_path, sweep.replace(teacher, fine)).sources.datasets
+
+
+def test_a_metric_is_a_score_of_the_task(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="Allowed there: accuracy, f1_macro"):
+        resolved(tmp_path, HUB + 'metric = "bleu"\n')
+
+
+def test_a_model_comes_from_one_place(tmp_path: Path) -> None:
+    both = '[models.mine]\npath = "here"\nhub = "org/mine"\n[finetune]\nmodels = ["mine"]\n'
+    with pytest.raises(SpecError, match="says both path and hub"):
+        resolved(tmp_path, 'datasets = ["xnli"]\n' + both)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "config.json").write_text("{}"), "names no model_type"),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "config.json").unlink(), "holds no config.json"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "holds no weights"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "holds no tokenizer"),
+    ],
+)
+def test_a_folder_that_is_no_models_is_missing_something(tmp_path: Path, spoil, said: str) -> None:
+    spoil(model_folder(tmp_path / "weights"))
+    text = f'datasets = ["xnli"]\n[models.mine]\npath = "{tmp_path / "weights"}"\n[finetune]\nmodels = ["mine"]\n'
+    assert [line for line in resolved(tmp_path, text).missing if "mine" in line and said in line]

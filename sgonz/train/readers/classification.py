@@ -194,7 +194,8 @@ def _string(source: Source, number: int, row: dict[str, object], key: str, names
     if not isinstance(value, str):
         found = f"{key} is {json.dumps(value)[:60]}" if key in row else f"keys {', '.join(row) or 'none'}"
         wanted = key if any(name in row for name in names) else ", ".join(names)
-        raise source.error(number, f"expected a text under {wanted}; found {found}")
+        hint = None if key in row else f"Rename the key: a text may be called {', '.join(names)}."
+        raise source.error(number, f"expected a text under {wanted}; found {found}", hint=hint)
     return source.whole(value, number)
 
 
@@ -202,7 +203,8 @@ def _json_label(source: Source, number: int, row: dict[str, object], key: str) -
     value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, str | int):
         found = f"{key} is {json.dumps(value)[:60]}" if key in row else f"keys {', '.join(row)}"
-        raise source.error(number, f"expected a text or an integer under {key}; found {found}")
+        hint = None if key in row else f"Rename the key: a label may be called {', '.join(LABEL)}."
+        raise source.error(number, f"expected a text or an integer under {key}; found {found}", hint=hint)
     return str(value)
 
 

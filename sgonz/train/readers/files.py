@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
@@ -40,9 +40,9 @@ def text(file: str, raw: bytes, line: int = 1) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         where = line + raw.count(b"\n", 0, error.start)
-        raise DataError(
-            file, where, f"byte 0x{raw[error.start]:02x} is not UTF-8 text", hint=TO_UTF8
-        ) from error
+        wide = line == 1 and raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        hint = TO_UTF8.replace("ISO-8859-1", "UTF-16") if wide else TO_UTF8
+        raise DataError(file, where, f"byte 0x{raw[error.start]:02x} is not UTF-8 text", hint=hint) from error
 
 
 def split_lines(whole: str) -> Iterator[tuple[int, str]]:

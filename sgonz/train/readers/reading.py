@@ -10,7 +10,7 @@ from sgonz.errors import DataError
 from sgonz.plan.protocol import SwitchValue
 from sgonz.plan.runs import Dataset
 from sgonz.train.examples import Example, Reading
-from sgonz.train.readers import classification, conll, hub, squad
+from sgonz.train.readers import classification, conll, hub, squad, tables
 from sgonz.train.readers.source import Source
 
 NO_SWITCHES: Mapping[str, SwitchValue] = MappingProxyType({})
@@ -18,6 +18,8 @@ PLACEHOLDER_ROW = "placeholder NS for a sentence"
 
 FILES: Mapping[str, Callable[[Source], Iterator[Example]]] = {
     "jsonl": classification.jsonl,
+    "csv": tables.csv,
+    "tsv": tables.tsv,
     "mldoc": classification.mldoc,
     "pawsx": classification.pawsx,
     "xnli": classification.xnli,
