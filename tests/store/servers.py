@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+PATIENT = {**os.environ, "PGCTLTIMEOUT": "300"}  # seconds; machines are busy
 NEEDED = "Postgres is not installed: apt-get install postgresql (Debian), then run again"
 
 
@@ -53,11 +54,13 @@ def a_server() -> Iterator[Server]:
 
     def control(what: str) -> None:
         command = _as_postgres(*(start if what == "start" else halt))
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", env=PATIENT)
 
     try:
         for command in (initialise, start):
-            subprocess.run(_as_postgres(*command), check=True, stdout=subprocess.DEVNULL, cwd="/")
+            subprocess.run(
+                _as_postgres(*command), check=True, stdout=subprocess.DEVNULL, cwd="/", env=PATIENT
+            )
         stopper = subprocess.Popen(
             _as_postgres("sh", "-c", stop),
             stdin=subprocess.PIPE,

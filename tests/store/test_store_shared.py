@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from job_folders import eventually
 from servers import Server
 from store_examples import a_run, a_sweep, completed, send, started
 
@@ -39,7 +40,17 @@ def guarded(own_server: Server) -> str:
         Path(row[0]).write_text("local all postgres trust\nlocal all all scram-sha-256\n")
         connection.execute("SELECT pg_reload_conf()")
     folder = url.partition("host=")[2]
-    return f"postgresql://{{who}}@/shared?host={folder}"
+    shared = f"postgresql://{{who}}@/shared?host={folder}"
+
+    def asks() -> bool:
+        try:
+            psycopg.connect(shared.format(who="alice"), password="wrong").close()
+        except psycopg.OperationalError:
+            return True
+        return False
+
+    eventually(asks)  # the server reads its rules again when it comes to it
+    return shared
 
 
 def test_password_comes_from_url_environment_or_file_and_is_never_shown(
