@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from job_folders import eventually
 from slurm_sweeps import DevCluster, restart_soon
+from typed import Prompt
 
 from sgonz.sample import make
 
@@ -50,7 +51,7 @@ scheduler = "slurm"
 requests_per_minute = 10000
 runs_per_job = 1
 environment = {{ SLURM_CONF = "{conf}" }}
-setup = ["export OMP_NUM_THREADS=1 PYTHONPATH='{paced}' SLOW_DEVICE=0 FAST_DEVICE='{pace}'"]
+setup = ["export PYTHONPATH='{paced}' SLOW_DEVICE=0 FAST_DEVICE='{pace}'"]
 [resources.node]
 partition = "low"
 gres = "gpu:a100:4"
@@ -60,39 +61,29 @@ PACED = Path(__file__).resolve().parents[1] / "small_device"
 LOST = 9  # the signal of a machine that is not there any more
 
 
-class Sgonz:
+class Sgonz(Prompt):
     """The command, typed in one folder."""
 
     def __init__(self, folder: Path, cluster: str) -> None:
-        self.folder, self.cluster = folder, cluster
-        self.work = folder / "work"
+        super().__init__(folder)
+        self.cluster = cluster
         (folder / "faults.toml").write_text(SWEEP)
         make(self.work / "sample" / "1-60", seed=1, size=60)
 
-    def begin(self) -> subprocess.Popen[bytes]:
+    def watch_over(self) -> subprocess.Popen[bytes]:
+        """Begin a coordinator, or another one."""
         command = [sys.executable, "-m", "sgonz", "run", "faults.toml", "--cluster", self.cluster]
         with (self.folder / "said").open("ab") as said:
-            return subprocess.Popen(command, stdout=said, stderr=said, cwd=self.folder, env=self._environment)
+            return subprocess.Popen(command, stdout=said, stderr=said, cwd=self.folder, env=self.environment)
 
     def finish(self) -> None:
-        process = self.begin()
+        process = self.watch_over()
         assert process.wait() == 0, (self.folder / "said").read_text()
-
-    def answer(self, *arguments: str) -> Any:
-        command = [sys.executable, "-m", "sgonz", *arguments, "--format", "json"]
-        return json.loads(subprocess.check_output(command, cwd=self.folder, env=self._environment))
-
-    def say(self, *arguments: str) -> None:
-        subprocess.run([sys.executable, "-m", "sgonz", *arguments], check=True, cwd=self.folder, env=self._environment)  # fmt: skip
 
     def events(self, kind: str, text: str = "", files: str = "*") -> list[dict[str, Any]]:
         lines = [line for path in sorted(self.work.glob(f"jobs/*/events/{files}.jsonl"))
                  for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]  # fmt: skip
         return [event for line in lines if (event := json.loads(line))["type"] == kind and text in str(event)]
-
-    @property
-    def _environment(self) -> dict[str, str]:
-        return {**os.environ, "SGONZ_WORKDIR": str(self.work), "OMP_NUM_THREADS": "1"}
 
 
 def outcome(sgonz: Sgonz) -> dict[str, tuple[Any, ...]]:
@@ -126,8 +117,6 @@ def end_all(mine: bytes, chosen: Callable[[bytes, bytes], bool]) -> None:
 
 
 def test_faults_on_top_of_each_other_change_no_bit(dev: DevCluster, tmp_path: Path) -> None:
-    for name in ("quiet", "disturbed"):
-        (tmp_path / name).mkdir()
     pace = tmp_path / "pace"
     profile = PROFILE.format(conf=dev.environment["SLURM_CONF"], paced=PACED, pace=pace)
     (tmp_path / "mine.toml").write_text(profile)
@@ -136,7 +125,7 @@ def test_faults_on_top_of_each_other_change_no_bit(dev: DevCluster, tmp_path: Pa
     sgonz = Sgonz(tmp_path / "disturbed", str(tmp_path / "mine.toml"))
 
     pace.write_text("0.1")  # seconds a step: neither is done before both have begun
-    process = sgonz.begin()
+    process = sgonz.watch_over()
     eventually(lambda: len({event["run_id"] for event in sgonz.events("epoch_ended")}) == 2)
     process.send_signal(signal.SIGKILL)  # the coordinator; whatever comes now finds nobody watching
     process.wait()
@@ -146,7 +135,7 @@ def test_faults_on_top_of_each_other_change_no_bit(dev: DevCluster, tmp_path: Pa
     eventually(lambda: not dev.queue("--name", "high"))
     pace.unlink()
     restart_soon(dev, nodes["n1"])
-    process = sgonz.begin()
+    process = sgonz.watch_over()
     resumed = f"{nodes['n1'].split('_')[1]}.1"
     eventually(lambda: sgonz.events("epoch_ended", files=resumed))
     process.send_signal(signal.SIGKILL)
@@ -156,7 +145,7 @@ def test_faults_on_top_of_each_other_change_no_bit(dev: DevCluster, tmp_path: Pa
     (went_on,) = sgonz.events("run_ready", files=resumed)
     assert went_on["epoch"] >= 1  # from its checkpoint, not from the start
 
-    process = sgonz.begin()
+    process = sgonz.watch_over()
     grid = {event["run_id"] for event in sgonz.events("epoch_ended")}
     eventually(lambda: {event["run_id"] for event in sgonz.events("run_started")} - grid)
     pace.write_text("0.2")  # the grid is done; the student is not to be before it is ended
