@@ -7,6 +7,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes that share the tests: one of them has all that need Slurm, and mostly waits.
+TESTERS ?= 3
 # One thread per process, as the tests' runs have; more would only fight over the cores.
 export OMP_NUM_THREADS = 1
 
@@ -25,7 +27,7 @@ demo: $(VENV)/.train
 
 test: $(VENV)/.dev
 	tests/system_packages.sh
-	$(BIN)/pytest --numprocesses=2
+	$(BIN)/pytest --numprocesses=$(TESTERS)
 
 quick: $(VENV)/.dev
 	$(BIN)/pytest -m 'not slow'
