@@ -57,6 +57,7 @@ def snapshot(at: Coordinator, rows: Sequence[RunRow]) -> Snapshot:
         busy=[job for job in live if job.sweep_id == at.sweep_id and not job.ended and not waits(at, job)],
         gpus=gpus,
         tasks={name: dataset.task for name, dataset in at.sources.datasets.items()},
+        untested=frozenset(name for name, dataset in at.sources.datasets.items() if not dataset.is_tested),
         stepped=_stepped(at, rows),
         nodes=at.store.node_records(time.time() - at.sweep.retry.node_hours * 3600),
         used_gpu_hours=_used(at, orders, rows, gpus),

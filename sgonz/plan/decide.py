@@ -59,7 +59,7 @@ def decide(snapshot: Snapshot) -> Decision:
         row.run_id for row in snapshot.runs if row.superseded
     }:
         actions.append(Select(selected=frozenset(selected), superseded=frozenset(superseded)))
-    actions += evaluations(sweep, snapshot.runs, selected)
+    actions += evaluations(snapshot, selected)
 
     settled = {run_id for action in actions for run_id in ended_by(action)}
     held = find_holds(snapshot)

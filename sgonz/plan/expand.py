@@ -151,7 +151,8 @@ def count_runs(sweep: Sweep, runs: list[RunSpec]) -> dict[str, int]:
     if sweep.benchmark is not None:
         counts["benchmark"] = len(runs) - len(tuned)
     groups = Counter((run.dataset.name, run.model.name, run.seed) for run in tuned)
-    counts["evaluate"] = len(groups) if sweep.evaluate else 0
+    tested = {run.dataset.name for run in tuned if sweep.evaluate and run.dataset.is_tested}
+    counts["evaluate"] = sum(name in tested for name, _, _ in groups)
     if sweep.distill is None:
         return counts
     for dataset in {name for name, _, _ in groups}:
@@ -159,7 +160,7 @@ def count_runs(sweep: Sweep, runs: list[RunSpec]) -> dict[str, int]:
         for model in dict.fromkeys(sweep.distill.models):
             size = len(_points(sweep, sweep.distill, "distill", Kind.DISTILL, dataset, model, "sweep"))
             counts["distill"] += size
-            if size and sweep.evaluate:
+            if size and dataset in tested:
                 counts["evaluate"] += len(sweep.seeds)
     return counts
 

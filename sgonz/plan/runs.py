@@ -98,6 +98,12 @@ class Dataset(Value, frozen=True, kw_only=True):
     catalog: str | None = None  # the published data set that it is
     fingerprint: str = ""  # of content: every file's size and hash, or hub id and revision
 
+    @property
+    def is_tested(self) -> bool:
+        """Whether it has a test split; one of which no splits are named is taken to."""
+        named = self.hub_splits if self.hub else self.files
+        return not named or "test" in named
+
 
 class Model(Value, frozen=True, kw_only=True):
     """One model, resolved: its weights and tokenizer, or the configuration to build it from."""

@@ -33,6 +33,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     busy: Sequence[JobRow] = ()  # the sweep's jobs that are out, without workers that wait for more
     gpus: Callable[[RunRow], int] = lambda row: 0  # that a job of this run asks for
     tasks: Mapping[str, str] = {}  # data set -> task type
+    untested: frozenset[str] = frozenset()  # data sets without a test split
     stepped: frozenset[str] = frozenset()  # running runs that have made a step
     nodes: Sequence[NodeRecord] = ()  # what happened on each, where one did badly lately
     used_gpu_hours: float = 0.0  # by the sweep's jobs so far; asked only where there is a budget

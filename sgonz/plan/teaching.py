@@ -97,9 +97,14 @@ def winners(snapshot: Snapshot, superseded: Collection[str], collapsed_ids: set[
     return {row.run_id for row in winners if row is not None}
 
 
-def evaluations(sweep: Sweep, runs: Sequence[RunRow], selected: Collection[str]) -> list[Evaluate]:
-    if not sweep.evaluate:
+def evaluations(snapshot: Snapshot, selected: Collection[str]) -> list[Evaluate]:
+    """Test scores of selected runs that are not planned yet, where there is a test split."""
+    if not snapshot.sweep.evaluate:
         return []
-    planned = {need for row in runs if row.kind is EVALUATE for need in row.needs}
-    missing = tuple(row.run_id for row in runs if row.run_id in selected and row.run_id not in planned)
+    planned = {need for row in snapshot.runs if row.kind is EVALUATE for need in row.needs}
+    missing = tuple(
+        row.run_id
+        for row in snapshot.runs
+        if row.run_id in selected and row.run_id not in planned and row.dataset not in snapshot.untested
+    )
     return [Evaluate(run_ids=missing)] if missing else []

@@ -95,6 +95,7 @@ class World(Ledger):
             now=self.now, sweep=self.sweep, runs=list(self.rows.values()),
             metrics={name: dataset.metric for name, dataset in self.sources.datasets.items()},
             tasks={name: dataset.task for name, dataset in self.sources.datasets.items()},
+            untested=frozenset(name for name, dataset in self.sources.datasets.items() if not dataset.is_tested),
             free_jobs=self.slots - len(self.jobs), target_seconds=self.target_seconds, seconds=self.seconds,
             in_jobs=frozenset(run_id for job in self.jobs.values() for run_id in job.row.run_ids),
             busy=[job.row for job in self.jobs.values()], gpus=lambda row: self.gpus_per_job,

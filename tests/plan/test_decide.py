@@ -244,6 +244,15 @@ def test_a_better_teacher_supersedes_the_old_one_and_its_students(memory: Memory
     assert len(set(memory.ids(Kind.DISTILL)) - old) == 2
 
 
+def test_where_there_is_no_test_split_nobody_is_evaluated(memory: Memory):
+    memory.known["untested"] = frozenset({"mldoc"})
+    for run_id in memory.ids(Kind.FINETUNE):
+        memory.complete(run_id)
+    memory.turn()
+    assert memory.ids(Kind.EVALUATE, "pos")
+    assert not memory.ids(Kind.EVALUATE, "mldoc")
+
+
 def test_winners_are_evaluated_once_per_data_set_and_model(memory: Memory):
     for run_id in memory.ids(Kind.FINETUNE):
         memory.complete(run_id)

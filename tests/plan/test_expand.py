@@ -115,6 +115,15 @@ def test_counts_say_what_the_whole_chain_will_be():
     assert count_runs(sweep, runs) == {"finetune": 8, "logits": 2, "distill": 4, "evaluate": 4 + 2}
 
 
+def test_a_data_set_without_a_test_split_counts_no_evaluation():
+    sources = small_sources()
+    files = {"train": "a", "validation": "b"}
+    bare = {**sources.datasets, "pos": msgspec.structs.replace(sources.datasets["pos"], files=files)}
+    sweep = small_sweep()
+    runs = finetune_runs(sweep, msgspec.structs.replace(sources, datasets=bare))
+    assert count_runs(sweep, runs) == {"finetune": 8, "logits": 2, "distill": 4, "evaluate": 2 + 1}
+
+
 def test_switches_of_a_task_enter_its_runs_only():
     text = 'name="x"\ndatasets=["mldoc","pos"]\n[protocol_switches]\ntagging_labels = "all_pieces"\n[finetune]\nmodels=["beto"]'
     plain = text.replace('tagging_labels = "all_pieces"', "")
