@@ -10,6 +10,7 @@ from sgonz.cli import options
 from sgonz.cluster.base import NoAnswer
 from sgonz.commands.looking import chosen, looked
 from sgonz.commands.planning import show
+from sgonz.control.failing import failures
 from sgonz.coordinator.turn import Coordinator, closing
 from sgonz.plan.decide import Decision
 from sgonz.plan.runs import Kind, State
@@ -39,10 +40,12 @@ def of_run(at: Coordinator, row: RunRow, rows: Sequence[RunRow], decision: Decis
     job = next(
         (job for job in at.store.live_jobs() if (job.tag, job.element) == (row.tag, row.element)), None
     )
+    newest = next(iter(failures(at, [row])), None)
     return {
         "run_id": row.run_id, "kind": row.kind, "dataset": row.dataset, "model": row.model, "state": row.state,
         "reason": _reason(at, row, rows, decision, job), "needs": list(row.needs), "attempts": row.attempts,
-        "failures": row.failures, "last_failure": row.signature, "generation": row.generation, "job": row.tag,
+        "failures": row.failures, "last_failure": row.signature,
+        "error": newest.error if newest else None, "what_helps": newest.remedy if newest else None, "generation": row.generation, "job": row.tag,
         "scheduler_id": job.external_id if job else None, "folder": str(at.workdir.run(row.run_id).root),
     }  # fmt: skip
 

@@ -292,7 +292,7 @@ def logs(
     for row in found:
         path = at.workdir.run(row.run_id).log
         click.echo(f"== {row.run_id}  {row.kind}  {row.dataset}  {row.model}  {row.state}  {path}")
-        click.echo(_tail(path, lines))
+        click.echo(_tail(path, lines) if path.exists() else f"(no log: {row.reason or 'it has not begun'})")
 
 
 def follow_logs(

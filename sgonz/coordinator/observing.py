@@ -15,6 +15,7 @@ from sgonz.plan.runs import Outcome, State
 from sgonz.plan.state import JobRow
 from sgonz.store.rows import EndedJob
 from sgonz.workdir import recall
+from sgonz.workdir.output import last_words, output_of
 
 if TYPE_CHECKING:
     from sgonz.coordinator.turn import Coordinator
@@ -37,7 +38,7 @@ def observe(at: Coordinator) -> tuple[list[str], list[str]]:
         cancelled = [job for job, report in gone if report.outcome is Outcome.CANCELLED]
         _hold(at, [job for job in cancelled if not _withdrawn(at, job)])
         left = {(job.tag, job.element) for job in at.store.live_jobs() if job.ended}
-        over = [_ended(at, job, report, said=(job.tag, job.element) in left) for job, report in gone]
+        over = [_ended(at, job, report, left=(job.tag, job.element) in left) for job, report in gone]
         note_torn(at.store, at.workdir, [job for job, _ in gone])
         at.store.end_jobs(over, time.time())
     problems += settle(at)
@@ -79,15 +80,18 @@ def _hold(at: Coordinator, jobs: Sequence[JobRow]) -> None:
         at.journal.write("held", runs=held, reason=reason)
 
 
-def _ended(at: Coordinator, job: JobRow, report: JobReport, *, said: bool) -> EndedJob:
+def _ended(at: Coordinator, job: JobRow, report: JobReport, *, left: bool) -> EndedJob:
     """How a job ended; one that left, or was taken out of the queue, because its runs were taken back is no
     interruption of theirs.
     """
-    left = report.outcome is Outcome.UNKNOWN and said and recall.read(at.workdir.job(job.tag))
-    back = left or (report.outcome is Outcome.CANCELLED and _withdrawn(at, job))
+    recalled = report.outcome is Outcome.UNKNOWN and left and recall.read(at.workdir.job(job.tag))
+    back = recalled or (report.outcome is Outcome.CANCELLED and _withdrawn(at, job))
     outcome, evidence = (
         (Outcome.CANCELLED, "its runs were taken back") if back else (report.outcome, report.evidence)
     )
+    if outcome is Outcome.FAILED:
+        output = output_of(at.workdir.job(job.tag), job.element)
+        evidence += f"; the end of {output}: {said}" if (said := last_words(output)) else ""
     return EndedJob(tag=job.tag, element=job.element, outcome=outcome, evidence=evidence, node=report.node)
 
 

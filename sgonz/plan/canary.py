@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from sgonz.plan.nodes import anywhere, at_node, excluded
+from sgonz.plan.nodes import anywhere, at_node, excluded, is_of_job
 from sgonz.plan.orders import holds, released
 from sgonz.plan.runs import COMPLETED, PENDING, SUBMITTED, Kind, Outcome, State
 from sgonz.plan.snapshot import Snapshot
@@ -147,9 +147,14 @@ def _behind(first: RunRow) -> Hold:
 
 def _after_failure(failed: RunRow) -> Hold:
     return Hold(
-        reason=f"held: the canary {failed.run_id} failed ({failed.signature or failed.reason}); {LET_GO}",
+        reason=f"held: the canary {failed.run_id} failed ({_why(failed)}); {LET_GO}",
         taken_back=True,
     )
+
+
+def _why(failed: RunRow) -> str:
+    known = failed.reason if is_of_job(failed.signature) else failed.signature
+    return known or failed.signature or "no reason is known"
 
 
 def _broken(streak: Sequence[RunRow]) -> Hold:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from sgonz.plan.spec import Retry
 
+JOB_ENDED = "job ended "  # what the signature of a failure begins with that none of a job's runs told
 LONG_AGO = float("-inf")
 LATELY = 3600.0  # seconds before the first failure in which something may have gone well elsewhere
 
@@ -27,9 +28,14 @@ def at_node(node: str) -> str:
     return f" on {node}"
 
 
+def is_of_job(signature: str | None) -> bool:
+    """Whether it was the job that failed, and no run of it."""
+    return signature is not None and signature.startswith(JOB_ENDED)
+
+
 def anywhere(signature: str | None) -> str | None:
     """The signature without the node: a set-up line that is wrong fails alike on all of them."""
-    if signature is None or not signature.startswith("job ended "):
+    if signature is None or not is_of_job(signature):
         return signature
     return signature.partition(at_node(""))[0]
 

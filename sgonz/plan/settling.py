@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from sgonz.plan.actions import Action, Cancel, Fail, Revive, Skip
+from sgonz.plan.nodes import is_of_job
 from sgonz.plan.runs import PENDING, State
 from sgonz.plan.snapshot import Snapshot
 from sgonz.plan.spec import Sweep
@@ -57,9 +58,14 @@ def _given_up(row: RunRow, sweep: Sweep) -> str | None:
     if row.failures and row.signature and row.signature.startswith(NEVER_AGAIN):
         return "a second try would end the same way"
     if row.signature_repeats >= retry.same_failure:
-        return f"the same failure {row.signature_repeats} times in a row"
+        return f"the same failure {row.signature_repeats} times in a row{_of_job(row)}"
     if row.failures >= retry.max_failures:
-        return f"failed {row.failures} times"
+        return f"failed {row.failures} times{_of_job(row)}"
     if row.interruptions >= retry.max_interruptions:
         return f"interrupted {row.interruptions} times"
     return None
+
+
+def _of_job(row: RunRow) -> str:
+    """What is known of a job that failed before any run of it could tell why."""
+    return f": {row.reason}" if is_of_job(row.signature) and row.reason else ""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Text, bindparam, delete, func, insert, select, update
 
-from sgonz.plan.nodes import at_node
+from sgonz.plan.nodes import JOB_ENDED, at_node
 from sgonz.plan.runs import Outcome, State
 from sgonz.plan.state import JobRow
 from sgonz.store.rows import EndedJob, SubmissionRow
@@ -264,7 +264,7 @@ def _blame(job: EndedJob, counted: Mapping[str, Any]) -> dict[str, Any]:
         return {"interruptions": counted["interruptions"] + 1}
     if job.outcome not in FAULTS:
         return {}
-    what = f"job ended {job.outcome}"
+    what = f"{JOB_ENDED}{job.outcome}"
     node = job.node if job.outcome is Outcome.FAILED else ""
     signature = what + at_node(node) if node else what
     before, repeats = counted["signature"] or "", counted["signature_repeats"]

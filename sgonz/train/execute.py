@@ -89,7 +89,7 @@ def execute(
         return running.ended(Outcome.PREEMPTED, error=str(error))
     except (Exception, KeyboardInterrupt) as error:
         traceback.print_exc()
-        return running.ended(outcome_of(error), error=one_line(error), signature=signature(error))
+        return running.ended(outcome_of(error), error=explained(error), signature=signature(error))
     finally:
         leave()
     return result
@@ -146,6 +146,12 @@ def outcome_of(error: BaseException) -> Outcome:
 def one_line(error: BaseException) -> str:
     message = error.message if isinstance(error, SgonzError) else str(error)
     return " ".join(f"{type(error).__name__}: {message}".split())[:500]
+
+
+def explained(error: BaseException) -> str:
+    """With what to do about it, where that is known."""
+    hint = error.hint if isinstance(error, SgonzError) else None
+    return f"{one_line(error)}. {hint}"[:500] if hint else one_line(error)
 
 
 def signature(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sgonz.plan.nodes import is_of_job
 from sgonz.plan.remedy import said
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import RunRow
@@ -24,6 +25,8 @@ def name_of(row: RunRow) -> str:
 def reason_of(row: RunRow) -> str:
     """What went wrong, before what was made of it."""
     fault = None if row.state in (State.CANCELLED, State.SKIPPED) else row.signature
+    if is_of_job(fault) and row.reason:
+        return printable(f"{fault}: {row.reason}")
     return printable(said(fault or row.reason or row.signature or "no reason is known"))
 
 

@@ -126,11 +126,12 @@ def test_a_failed_group_is_held_and_tried_again_with_more_memory(start: Start, d
     sweep = start(
         4,
         resource=Resource(memory_gb=1, max_minutes=10),
-        setup=('test "$SLURM_MEM_PER_NODE" -ge 2000',),
+        setup=('test "$SLURM_MEM_PER_NODE" -ge 2000 || { echo "too little for us" >&2; false; }',),
     )
     sweep.until(lambda: not sweep.at.store.live_jobs() and sweep.turns[-1].decision.stuck)
     (group,) = failures(sweep.at, sweep.rows)
     assert (group.signature, group.runs, group.unsolved) == ("job ended FAILED", 4, 4)
+    assert group.error.endswith(".out: too little for us")  # the job said why, and no run did
     assert "3 runs like it in a row" in str(reasons(sweep)) or "4 runs like it in a row" in str(
         reasons(sweep)
     )
