@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -95,6 +95,9 @@ class Cluster(Protocol):
 
         Raises NoAnswer where it does not answer.
         """
+
+    def when_late(self, say: Callable[[str], None]) -> None:
+        """Be told in the middle of a long wait for an answer, once until there is one."""
 
     def remarks(self) -> list[str]:
         """What people should know of the last looks, once: that there was no answer, say."""

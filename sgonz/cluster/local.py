@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,6 +127,9 @@ class LocalCluster:
 
     def pause(self) -> float:
         return 0.0
+
+    def when_late(self, say: Callable[[str], None]) -> None:
+        """This machine answers at once."""
 
     def withdraw(self, jobs: Sequence[JobRow]) -> None:
         """None waits to begin."""

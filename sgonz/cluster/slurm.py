@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -305,6 +305,9 @@ class SlurmCluster:
         result = self.requests.run(["scancel", "--quiet", *ids])
         if result.returncode and is_silence(result.stderr):
             raise self.requests.silent("scancel", f"had no answer: {result.stderr.strip()}")
+
+    def when_late(self, say: Callable[[str], None]) -> None:
+        self.requests.when_late = say
 
     def withdraw(self, jobs: Sequence[JobRow]) -> None:
         """What is pending of their arrays, as one: a part of it would be forgotten without an end.

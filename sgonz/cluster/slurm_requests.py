@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import msgspec
 from sgonz.cluster.base import NoAnswer
 from sgonz.rundir import write_atomic
 
+LATE_SECONDS = 4.0  # until somebody is told that an answer is waited for
 COMMAND_SECONDS = 30.0  # a controller that needs longer is not asked again soon
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
@@ -52,6 +54,8 @@ class Requests:
         self._first_pause = first_pause
         self._silences: dict[str, Silence] = {}
         self._path: Path | None = None
+        self.when_late: Callable[[str], None] | None = None
+        self._told_late = threading.Event()
         self.notes = Notes()
 
     def keep_in(self, folder: Path) -> None:
@@ -100,6 +104,7 @@ class Requests:
             if result.returncode:
                 raise self.silent(command[0], f"does not answer: {_last_line(result.stderr)}")
             self._silences.pop(_server(command[0]), None)
+            self._told_late.clear()
         return [result.stdout for result in results]
 
     def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -108,6 +113,20 @@ class Requests:
         return self._answer(command)
 
     def _answer(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        late = threading.Timer(LATE_SECONDS, self._say_late, [command[0]])
+        late.daemon = True
+        late.start()
+        try:
+            return self._answered(command)
+        finally:
+            late.cancel()
+
+    def _say_late(self, command: str) -> None:
+        if self.when_late is not None and not self._told_late.is_set():
+            self._told_late.set()
+            self.when_late(f"{command} has not answered yet; it is given {COMMAND_SECONDS:.0f} s")
+
+    def _answered(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
                 command,

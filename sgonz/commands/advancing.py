@@ -48,6 +48,7 @@ def turns(at: Coordinator, every: float) -> Iterator[Turn]:
 
 def _keep_turning(folder: Workdir, sweep: str | None, cluster: str | None, every: float) -> None:
     at = reopen(folder, sweep, cluster=cluster)
+    at.cluster.when_late(options.say)
     with closing(at):
         said = ""
         for last in turns(at, every):
@@ -81,6 +82,7 @@ def _advance(folder: Workdir, sweep: str | None, cluster: str | None, *, detach:
     finished: dict[str, bool] = {}
     for name, profile in meant:
         at = reopen(folder, name, cluster=cluster or profile)
+        at.cluster.when_late(options.say)
         with closing(at):
             if detach:
                 detached.prepare(at)

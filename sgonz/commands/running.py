@@ -123,6 +123,7 @@ def _start(
     )
     for said in steering.spoken(at.store.orders(at.sweep_id)):
         options.say(said)
+    at.cluster.when_late(options.say)
     return at
 
 
@@ -188,6 +189,7 @@ def _on_screen(at: Coordinator, where: str, every: float) -> Turn:
     from sgonz.looking.watching import Watcher
     from sgonz.view.show import show
 
+    at.cluster.when_late(lambda text: None)  # it would stand in the screen
     row = next(row for row in at.store.sweeps() if row.id == at.sweep_id)
     watcher = Watcher(subject(at.store, at.workdir, row, at.profile))
     # The screen itself says that the store is silent.

@@ -183,6 +183,8 @@ def validate(
     running = training.running
     found = score(training, machine, at, report, go_on=running.go_on)
     value = found.value(running.spec.criterion)
+    if epoch_ends and stopping.best is None and at.epoch_best is None and is_lost(machine, value):
+        raise nothing_finite(running.spec, at.epoch + 1)
     if better := beats(stopping, at.epoch_best, value):
         best = checkpoint.Best(
             epoch=at.epoch + 1, step=report.steps_done(at), loss=found.loss, scores=found.scores
@@ -197,6 +199,18 @@ def validate(
     report.validation(at, found, learning_rate=float(machine.scheduler.get_last_lr()[0]), improved=better,
                       patience_left=stopping.patience_left)  # fmt: skip
     at.loss_sum, at.loss_steps = zero(running.device), 0
+
+
+def is_lost(machine: Machine, value: float) -> bool:
+    """Whether no later epoch can be better either: weights that are no numbers never become numbers again."""
+    if math.isfinite(value) or machine.crew.world > 1:  # several processes may see different parts of them
+        return False
+    return not all(bool(weights.isfinite().all()) for weights in machine.bare_model.parameters())
+
+
+def nothing_finite(spec: RunSpec, epochs: int) -> RunError:
+    return RunError(f"no validation in {epochs} epochs gave a finite {spec.criterion}",
+                    hint="The learning rate is probably too high for this model.")  # fmt: skip
 
 
 def score(
@@ -290,8 +304,7 @@ def finish(
         checkpoint.find(running.run.checkpoint / "best")
     )  # once the leader has written it
     if folder is None:
-        raise RunError(f"no validation in {at.epoch} epochs gave a finite {running.spec.criterion}",
-                       hint="The learning rate is probably too high for this model.")  # fmt: skip
+        raise nothing_finite(running.spec, at.epoch)
     best = checkpoint.load_best(folder)
     with machine.whole(change=True):
         checkpoint.load_weights(folder / checkpoint.WEIGHTS, machine.bare_model)
