@@ -286,7 +286,7 @@ def logs(
     looking.logs(run_ids, workdir, sweep, where, limit, lines, output=output)
 
 
-@sgonz.group()
+@sgonz.group(cls=cli_sections.Whole)
 def db() -> None:
     """Care for the results database."""
 

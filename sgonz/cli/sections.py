@@ -9,7 +9,7 @@ from sgonz.cli.examples import epilog
 # In the order in which a newcomer needs them; a command that stands nowhere is listed at the end.
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start here", ("plan", "run", "watch", "status", "results", "report")),
-    ("On a cluster", ("submit", "advance", "cluster", "doctor", "efficiency")),
+    ("On a cluster", ("submit", "advance", "cluster", "doctor", "prefetch", "efficiency", "debug")),
     ("Find out", ("sweeps", "explain", "logs", "failures", "history", "query", "diff", "benchmark")),
     ("Step in", ("pause", "resume", "drain", "set", "cancel", "retry", "invalidate")),
     ("Keep and hand on", ("note", "tag", "export", "import", "clean", "db")),
@@ -32,6 +32,16 @@ class Sections(click.Group):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+class Whole(click.Group):
+    """A group that lists its commands with their whole first sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, first_sentence(self.commands[name])) for name in self.list_commands(ctx)]
+            )
 
 
 def first_sentence(command: click.Command) -> str:

@@ -7,9 +7,10 @@ import sys
 import click
 
 from sgonz.cli import completion, options
+from sgonz.cli.sections import Whole
 
 
-@click.group()
+@click.group(cls=Whole)
 def cluster() -> None:
     """Get to know a cluster."""
 

@@ -122,22 +122,21 @@ def results(
         measured = at.store.benchmarks() if compare else []
         found = answers.results(rows, _metrics(at), notes)
         ids = {row.run_id for row in chosen(rows, where)}
-    found = [row for row in found if row["run_id"] in ids][:limit]
+    found = [row for row in found if row["run_id"] in ids]
+    selected = output in ("table", "markdown", "latex") and not (everything or where or compare)
+    found = (answers.leaderboard(found) if selected else found)[:limit]
     if compare:
         _compare(at, found, measured, output)
         return
     if output in ("markdown", "latex"):
-        print_for_papers(found if everything or where else answers.leaderboard(found), output)
+        print_for_papers(found, output)
         return
     if output != "table":
         options.print_rows(found, output, RESULT_COLUMNS)
         return
     from sgonz.view.tables import show_leaderboard, show_results
 
-    if everything or where:
-        show_results(found)
-    else:
-        show_leaderboard(answers.leaderboard(found))
+    (show_leaderboard if selected else show_results)(found)
 
 
 def print_for_papers(found: Sequence[dict[str, Any]], output: str) -> None:

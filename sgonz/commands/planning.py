@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -22,7 +22,7 @@ from sgonz.rundir import Workdir
 from sgonz.sweep.foreseen import as_row, foreseen, later
 from sgonz.sweep.planned import Planned, plan_sweep, read_sweep, workdir_of
 from sgonz.sweep.sources import sample_folder
-from sgonz.sweep.sweepfile import dump
+from sgonz.sweep.sweepfile import dump, find
 from sgonz.sweep.workloads import workloads_of
 from sgonz.workdir import costs
 from sgonz.workdir.layout import sent
@@ -162,7 +162,9 @@ def show(
 
 
 def _is_file(name: str) -> bool:
-    return Path(name).is_file() or name.endswith(".toml")
+    with suppress(SpecError):
+        return find(name).is_file()
+    return name.endswith(".toml")
 
 
 def _described(name: str, workdir: str | None) -> dict[str, RunSpec]:

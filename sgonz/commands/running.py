@@ -268,7 +268,10 @@ def _show(at: Coordinator, last: Turn, output: str, *, board: bool = True) -> No
         from sgonz.view.tables import show_leaderboard
 
         metrics = {name: dataset.metric for name, dataset in at.sources.datasets.items()}
-        show_leaderboard(answers.leaderboard(answers.results(last.rows, metrics)))
+        found = answers.leaderboard(answers.results(last.rows, metrics))
+        show_leaderboard(found)
+        if found and last.answer["finished"]:
+            options.say(f"everything on one page, with figures: sgonz report {last.answer['sweep']}")
 
 
 def show_status(answer: Mapping[str, Any], workdir: Workdir, output: str) -> None:

@@ -114,7 +114,9 @@ def gaps(source: Source) -> list[str]:
             f"{len(open_):,} of {len(source.runs):,} runs are not done: what is shown is what is known so far."
         )
     if lost:
-        told.append(f"{len(lost):,} runs gave no result; selection went on without them (see Failures).")
+        told.append(
+            f"{len(lost):,} run{'s' * (len(lost) != 1)} gave no result; selection went on without them (see Failures)."
+        )
     told += _unselected(source)
     untested = [row for row in source.selected if row["test"].get(row["metric"]) is None]
     if untested:

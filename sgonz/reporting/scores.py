@@ -89,7 +89,7 @@ def _task(source: Source, found: Mapping[tuple[str, str, str], Row], task: str) 
         if any(row.get(c["name"]) is not None for c in columns[2:]):
             rows.append(row)
     metrics = ", ".join(dict.fromkeys(source.metrics[name] for name in names))
-    what = "F1 and exact match" if task == "qa" else metrics
+    what = "F1 and exact match" if task == "qa" else metrics.replace("f1", "F1")
     return table(task, f"{TASKS[task]}", columns, rows, section="stage", note=f"Test split, {what}, percent. {NOT_CHOSEN_BY}",
                  empty="No selected run has been scored on its test split yet.")  # fmt: skip
 
@@ -250,7 +250,7 @@ def published(source: Source, compared: Mapping[str, Any]) -> Row:
     ]  # fmt: skip
     return table("published", "Beside the published results", columns, rows, section="dataset",
                  note="Test split, percent; published: one run of each (Cañete and Bravo-Marquez 2024). A Score is cut after two decimals, as it was.",
-                 empty="Nothing here was published: none of these models on none of these data sets.")  # fmt: skip
+                 empty="Nothing here was published: none of these models on any of these data sets.")  # fmt: skip
 
 
 def sections(rows: Sequence[Row], name: str | None) -> list[int]:

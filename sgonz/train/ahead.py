@@ -6,6 +6,9 @@ import contextlib
 
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
+from sgonz.train.quiet import hush
+
+hush()
 get_checkpoint_conversion_mapping(
     "bert"
 )  # compiles nine hundred patterns, of all models there are, and keeps them

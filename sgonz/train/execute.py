@@ -31,6 +31,7 @@ from sgonz.train.finetune import finetune
 from sgonz.train.logits import logits
 from sgonz.train.measuring import benchmark
 from sgonz.train.memory import out_of_memory
+from sgonz.train.quiet import hush
 from sgonz.train.report import device_name
 from sgonz.train.running import NotYet, Running
 from sgonz.train.seat import ALONE, Seat
@@ -116,6 +117,7 @@ def settle(threads: int, gpu: int = 0) -> torch.device:
     datasets.utils.logging.set_verbosity_error()
     datasets.disable_progress_bars()
     datasets.disable_caching()
+    hush()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if gpu and device.type == "cuda":
         device = torch.device("cuda", gpu)

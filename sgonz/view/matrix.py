@@ -86,10 +86,18 @@ def _first_line(plan: Mapping[str, Any]) -> Text:
     runs = plan["runs"]
     line = whole(plan["sweep"], "bold")
     protocol = f", protocol {plan['protocol']}" if plan.get("protocol") else ""
-    new = f", {plan['new']:,} of them new" if plan.get("new") is not None else ""
+    new = _new(plan)
     kinds = ", ".join(f"{runs[kind]:,} {kind}" for kind in Kind if runs.get(kind))
     line.append(f": {number_of(runs['total'], 'run')} ({kinds}){new}{protocol}", style="not bold")
     return line
+
+
+def _new(plan: Mapping[str, Any]) -> str:
+    """How many of the runs that go first are new; which ones follow depends on their results."""
+    if plan.get("new") is None:
+        return ""
+    first = sum(plan["runs"].get(kind, 0) for kind in (Kind.FINETUNE, Kind.BENCHMARK))
+    return f", {plan['new']:,} of the first {first:,} new"
 
 
 def _matrix(cells: Sequence[Mapping[str, Any]], width: int) -> RenderableType:

@@ -21,6 +21,7 @@ from sgonz.view.stages import STYLES, counts_line, other_choices, stage_table
 FAILURES_SHOWN = 20
 ROWS_MEASURED = 1000
 LEAST_HEADING, LEAST_TEXT, GAP = 8, 16, 2  # characters of a column: its name, its text, what is between two
+LONGEST_WORD = 32  # what is longer, a path, may be broken
 
 
 def show_status(answer: Mapping[str, Any], *, console: Console | None = None) -> None:
@@ -82,6 +83,7 @@ def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
         parts.append(whole(_detached_line(answer["detached"])))
     if answer["failures"]:
         parts.append(_failures(answer["failures"], width))
+        parts.append(whole("sgonz failures says what helps; sgonz logs prints the end of their logs", "dim"))
     if len(answer["failures"]) > FAILURES_SHOWN:
         parts.append(cut(f"and {len(answer['failures']) - FAILURES_SHOWN:,} more", "dim"))
     return Group(*parts)
@@ -174,7 +176,7 @@ def _failures(failures: Sequence[Row], width: int) -> Table:
         Column(heading="kind", cell=lambda row: cut(row["kind"])),
         Column(heading="data set", cell=lambda row: cut(row["dataset"])),
         Column(heading="model", cell=lambda row: cut(row["model"])),
-        Column(heading="reason", cell=lambda row: cut(said(row["error"] or row["reason"] or MISSING))),
+        Column(heading="reason", cell=lambda row: whole(said(row["error"] or row["reason"] or MISSING))),
     ]
     return table_of(columns, failures[:FAILURES_SHOWN], width=width)
 
@@ -203,7 +205,9 @@ def columns_that_fit(columns: Sequence[str], rows: Sequence[Row], width: int) ->
 def _need(name: str, rows: Sequence[Row]) -> int:
     """The width below which a column is no pleasure to read; text that is longer goes on in the next line."""
     longest = max((len(plain(row.get(name))) for row in rows[:ROWS_MEASURED]), default=0)
-    return max(min(len(name), LEAST_HEADING), min(longest, LEAST_TEXT))
+    shown = [plain(row.get(name)) for row in rows[:ROWS_MEASURED]]
+    word = max((len(part) for text in shown for part in text.split()), default=0)  # a name is not broken
+    return max(min(len(name), LEAST_HEADING), min(longest, LEAST_TEXT), min(word, LONGEST_WORD))
 
 
 def _is_numeric(values: Sequence[Any]) -> bool:

@@ -69,7 +69,7 @@ def test_several_seeds_are_a_mean_with_its_spread(reports: Reports) -> None:
 def test_what_is_missing_is_said(reports: Reports) -> None:
     told = " ".join(reports["half"]["gaps"])
     assert "12 of 30 runs are not done" in told
-    assert "1 runs gave no result" in told
+    assert "1 run gave no result" in told
     assert "means over 3 seeds" in told
     assert "no formula knows the work of own-model" in table(reports["half"], "speed")["note"].lower()
     (failure,) = table(reports["half"], "failures")["rows"]

@@ -48,8 +48,10 @@ waiting: 1 no free slot
  ──────────────────────────────────────────────────────────────────────────────
  run  kind      data set  model          reason
  ──────────────────────────────────────────────────────────────────────────────
- a2   finetune  mldoc     albeto-xlarge  DataError: [bold]train.jsonl[/bold]:7…
- ──────────────────────────────────────────────────────────────────────────────"""
+ a2   finetune  mldoc     albeto-xlarge  DataError: [bold]train.jsonl[/bold]:7:
+                                         no label [31mred
+ ──────────────────────────────────────────────────────────────────────────────
+sgonz failures says what helps; sgonz logs prints the end of their logs"""
 LEADERBOARD_80 = """\
  ─────────────────────────────────────────────────────────────────────
  data set  model          teacher    loss  metric    validation   test
@@ -85,7 +87,8 @@ waiting: 1 no free slot
  run  state   kind      data set  model          reason
  ───────────────────────────────────────────────────────────────────────────────────────────────────────
  a2   FAILED  finetune  mldoc     albeto-xlarge  DataError: [bold]train.jsonl[/bold]:7: no label [31mred
- ───────────────────────────────────────────────────────────────────────────────────────────────────────"""
+ ───────────────────────────────────────────────────────────────────────────────────────────────────────
+sgonz failures says what helps; sgonz logs prints the end of their logs"""
 LEADERBOARD_120 = """\
  ───────────────────────────────────────────────────────────────────────────────────────────────────
  data set  kind      model          teacher    lr  batch  epoch    loss  metric    validation   test
@@ -109,7 +112,7 @@ RESULTS_120 = """\
  ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────"""
 PLAN_80 = """\
 [b]small: 1,214 runs (1,200 finetune, 2 logits, 8 distill, 4 evaluate), 12 of
-them new, protocol sound
+the first 1,200 new, protocol sound
  ─────────────────────────
  model          mldoc  pos
  ─────────────────────────

@@ -161,7 +161,7 @@ def _curves(rows: Sequence[Row], note: str) -> Chart:
                 "width": 215, "height": 150,
                 "mark": {"type": "line", "point": {"size": 22}, "strokeWidth": 1.6},
                 "encoding": {
-                    "x": {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "grid": False, "tickCount": 6}},
+                    "x": {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"labelExpr": "datum.value % 1 ? '' : format(datum.value, 'd')", "grid": False, "tickCount": 6}},
                     "y": {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False}},
                     "color": {"field": "model", "type": "nominal", "sort": models, "title": None, "scale": {"scheme": "tableau20"},
                               "legend": {"orient": "bottom", "columns": 5, "labelLimit": 200, "symbolLimit": 40}},
@@ -221,7 +221,7 @@ def _differences(rows: Sequence[Row]) -> Chart:
         )
     most = max(1.0, *(abs(row["difference"]) for row in rows))
     most = min(most, 10.0)  # one broken model would leave all others without a colour
-    drawn = spec(rows, hconcat=[_stage_differences(rows, stage, most) for stage in distinct(rows, "stage")],
+    drawn = spec(rows, vconcat=[_stage_differences(rows, stage, most) for stage in distinct(rows, "stage")],
                  resolve={"scale": {"color": "shared"}})  # fmt: skip
     return Chart(
         name="differences",
@@ -234,7 +234,7 @@ def _differences(rows: Sequence[Row]) -> Chart:
 def _stage_differences(rows: Sequence[Row], stage: str, most: float) -> Spec:
     there = [row for row in rows if row["stage"] == stage]
     return {
-        "title": stage, "width": {"step": 47}, "height": {"step": STEP + 2}, "transform": [{"filter": {"field": "stage", "equal": stage}}],
+        "title": stage, "width": {"step": 66}, "height": {"step": STEP + 2}, "transform": [{"filter": {"field": "stage", "equal": stage}}],
         "encoding": {
             "x": {"field": "dataset", "type": "nominal", "sort": distinct(rows, "dataset"), "axis": {"title": None, "orient": "top", "labelAngle": 0}},
             "y": {"field": "model", "type": "nominal", "sort": distinct(there, "model"), "axis": NAME},

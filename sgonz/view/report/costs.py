@@ -21,13 +21,17 @@ from sgonz.view.report.charts import (
 
 Row = Mapping[str, Any]
 WORK = "GMACs"
+LINE = 0.033  # of the scores' range: what the text of a name is high
+NEAR = 6.0  # times the cost, within which two names could stand on each other
 TIP = tip(("model", "Model", ""), ("stage", "Stage", ""), ("dataset", "Data set", ""), ("score", "Score", ".2f"),
           ("cost", "Cost", ",.2f"), ("by", "of", ""), ("millions", "Parameters (M)", ",.0f"))  # fmt: skip
 
 
 def charts(rows: Sequence[Row]) -> list[Chart]:
     """Score against MACs, against latency, the areas, the balance."""
-    rows = sorted(_labelled(rows), key=lambda row: not _is_published(row))  # ours are drawn over theirs
+    rows = sorted(
+        _apart(_labelled(rows)), key=lambda row: not _is_published(row)
+    )  # ours are drawn over theirs
     work = [row for row in rows if row["by"] == WORK]
     timed = [row for row in rows if row["by"] != WORK]
     return [
@@ -49,6 +53,30 @@ def _labelled(rows: Sequence[Row]) -> list[Row]:
     ours = {(row["dataset"], row["by"], row["model"], row["stage"]) for row in rows if not _is_published(row)}
     return [{**row, "label": None if _is_published(row) and (row["dataset"], row["by"], row["model"], row["stage"].rpartition(" ")[2]) in ours
              else row["model"]} for row in rows]  # fmt: skip
+
+
+def _apart(rows: Sequence[Row]) -> list[Row]:
+    """The same with the height of each name: up and left of its point, where no other can be, and clear of other names."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["dataset"], row["by"]), []).append(row)
+    found: list[Row] = []
+    for there in groups.values():
+        scores = [row["score"] for row in there]
+        line = LINE * (max(scores) - min(scores))
+        written: list[tuple[float, float]] = []  # cost and height of the names so far, the lowest first
+        for row in sorted(there, key=lambda row: (row["score"], row["cost"])):
+            at = row["score"]
+            if row["front"] and row["label"]:
+                near = [
+                    height
+                    for cost, height in written
+                    if row["cost"] < NEAR * cost and cost < NEAR * row["cost"]
+                ]
+                at = max([at, *(height + line for height in near)])
+                written.append((row["cost"], at))
+            found.append({**row, "label_at": at})
+    return found
 
 
 def _against(name: str, title: str, rows: Sequence[Row], axis: str, *, empty: str) -> Chart:
@@ -82,7 +110,7 @@ def _chosen(rows: Sequence[Row], name: str, by: str, dataset: str) -> tuple[list
 
 def _scatter(rows: Sequence[Row], name: str, axis: str, by: str, dataset: str) -> Spec:
     params, transform = _chosen(rows, name, by, dataset)
-    x = {"field": "cost", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 48}, "title": axis,
+    x = {"field": "cost", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 84}, "title": axis,
          "axis": {"format": "~s" if by != WORK else "~r", "tickCount": 8}}  # fmt: skip
     y = {
         "field": "score",
@@ -100,8 +128,8 @@ def _scatter(rows: Sequence[Row], name: str, axis: str, by: str, dataset: str) -
              "encoding": {"x": x, "y": y, "color": colour, "opacity": faded("stage", shown=0.95), "tooltip": TIP,
                           "size": {"field": "millions", "type": "quantitative", "scale": {"type": "sqrt", "range": [50, 420]},
                                    "legend": {"title": "parameters (M)", "orient": "right", "tickCount": 4}}}},
-            {"mark": {"type": "text", "dy": -13, "fontSize": 9.5, "limit": 160}, "transform": [{"filter": "datum.front && datum.label"}],
-             "encoding": {"x": x, "y": y, "text": {"field": "label"}}},
+            {"mark": {"type": "text", "align": "right", "dx": -9, "dy": -6, "fontSize": 9.5, "limit": 160}, "transform": [{"filter": "datum.front && datum.label"}],
+             "encoding": {"x": x, "y": y | {"field": "label_at"}, "text": {"field": "label"}}},
         ],
     )  # fmt: skip
 

@@ -15,8 +15,10 @@ CONFIG: Mapping[str, Any] = {
     "font": 'system-ui, "Segoe UI", "Liberation Sans", Arial, sans-serif',
     "view": {"stroke": None},
     "axis": {"labelColor": "currentColor", "titleColor": "currentColor", "domainColor": "currentColor", "tickColor": "currentColor",
-             "gridColor": "currentColor", "gridOpacity": 0.13, "domainOpacity": 0.5, "tickOpacity": 0.5, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11.5},
-    "legend": {"labelFontSize": 11.5, "titleFontSize": 11.5, "labelColor": "currentColor", "titleColor": "currentColor", "titleFontWeight": "normal"},
+             "gridColor": "currentColor", "gridOpacity": 0.13, "domainOpacity": 0.5, "tickOpacity": 0.5, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11.5,
+             "labelFlush": False},  # pushed inwards, the outermost numbers would stand on their neighbours
+    "legend": {"labelFontSize": 11.5, "titleFontSize": 11.5, "labelColor": "currentColor", "titleColor": "currentColor", "titleFontWeight": "normal",
+               "symbolBaseFillColor": "currentColor", "symbolBaseStrokeColor": "currentColor"},
     "header": {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "labelFontWeight": 600},
     "title": {"color": "currentColor"},
     "text": {"fill": "currentColor"},
