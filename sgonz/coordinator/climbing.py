@@ -23,7 +23,7 @@ from sgonz.workdir import costs
 from sgonz.workdir.journal import Journal
 
 TOGETHER = (Kind.FINETUNE, Kind.DISTILL)  # done by several processes where a class has several
-DEVICE_WORDS = ("OutOfMemoryError", "CUDA", "HIP", "CUBLAS")
+DEVICE_WORDS = ("OutOfMemoryError", "CUDA", "HIP", "CUBLAS", "CUDNN")
 
 
 def remember(workdir: Workdir, store: Store, profile: Profile, run_ids: Collection[str]) -> None:

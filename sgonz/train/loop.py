@@ -21,6 +21,7 @@ from sgonz.errors import RunError
 from sgonz.events import RunEnded, RunReady
 from sgonz.plan.protocol import Protocol
 from sgonz.plan.runs import Outcome, RunSpec
+from sgonz.rundir import still_holds
 from sgonz.train import batches, checkpoint, memory, models, precision, step
 from sgonz.train.checkpoint import Position
 from sgonz.train.evaluation import Evaluation, Pass, always, evaluate
@@ -97,7 +98,7 @@ def train(training: Training) -> RunEnded:
         save_last(training, machine, stopping, at, report)
         return running.ended(Outcome.PREEMPTED, epochs_done=at.epoch)
     except Exception as error:
-        if memory.out_of_memory(error):
+        if memory.out_of_memory(error) and still_holds(running.run, running.attempt):
             left = memory.leave_smaller(running.run, at.micro_batch, at.recompute)
             if left and not machine.can_repeat:
                 shrink(at, report, step.Fit(*left))

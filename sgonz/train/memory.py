@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -19,6 +20,7 @@ Found = TypeVar("Found")
 # What torch raises as a plain RuntimeError, by its words: its CPU allocator, drivers, and libraries under it.
 PHRASES = (
     "can't allocate memory",
+    "Cannot allocate memory (12)",
     "not enough memory: you tried to allocate",
     "CUDA out of memory",
     "CUDA error: out of memory",
@@ -31,6 +33,8 @@ PHRASES = (
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device, or the machine, has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # a file that could not be mapped
         return True
     return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in PHRASES)
 

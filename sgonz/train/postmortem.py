@@ -17,6 +17,8 @@ from sgonz.rundir import RunDir
 from sgonz.train.told import CANCEL
 
 TAIL_BYTES = 8192
+# What libraries that end the process where memory ends say before: those in Rust, those in C++.
+ABORTED = re.compile(r"memory allocation of \d+ bytes failed|std::bad_alloc")
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -37,6 +39,8 @@ def ended(run: RunDir, attempt: int, death: Death) -> RunEnded:
         return msgspec.structs.replace(result, time=time.time(), attempt=attempt, adopted=True)
     last = last_line(run.log)
     outcome, what = _judge(death)
+    if death.status == -signal.SIGABRT and death.asked is None and (said := ABORTED.search(_tail(run.log))):
+        outcome, what, last = Outcome.OUT_OF_MEMORY, "ended for want of memory of the host", said[0]
     return RunEnded(
         time=time.time(), run_id=run.root.name, attempt=attempt, outcome=outcome, seconds=time.time() - death.began,
         error=f"{what}: {last}" if last else what,
@@ -66,19 +70,23 @@ def _signal_name(number: int) -> str:
 
 def last_line(log: Path) -> str:
     """The last thing that this attempt printed; empty where it printed nothing."""
+    last = ""
+    for line in filter(None, map(str.strip, _tail(log).splitlines())):
+        if not last.startswith("Fatal Python error"):  # what follows one is where it happened
+            last = line
+    return last[:300]
+
+
+def _tail(log: Path) -> str:
+    """The end of what this attempt printed."""
     try:
         with log.open("rb") as stream:
             stream.seek(max(0, log.stat().st_size - TAIL_BYTES))
-            lines = stream.read().decode(errors="replace").splitlines()
+            text = stream.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
-    last = ""
-    for line in filter(None, map(str.strip, lines)):
-        if line.startswith("=== attempt"):
-            last = ""
-        elif not last.startswith("Fatal Python error"):  # what follows one is where it happened
-            last = line
-    return last[:300]
+    _, header, after = text.rpartition("=== attempt")
+    return after.partition("\n")[2] if header else text
 
 
 def has_ended(event_file: Path, offset: int, run_id: str, attempt: int) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import msgspec
+import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -17,10 +20,12 @@ from torch.optim import AdamW
 from sgonz.events import EpochEnded, MemoryShort, RunReady
 from sgonz.plan.history import History, Trial, noted
 from sgonz.plan.runs import Kind, Outcome
+from sgonz.rundir import claim
+from sgonz.train import checkpoint, finetune, loop, memory, preparation, step
 from sgonz.train import execute as execute_module
-from sgonz.train import finetune, loop, memory, step
 from sgonz.train.execute import begin, execute
 from sgonz.train.memory import out_of_memory, recompute_activations
+from sgonz.train.tasks.tagging import Tagging
 from sgonz.workdir import costs
 
 SETTINGS = {"epochs": 2, "learning_rate": 1e-4}
@@ -213,6 +218,12 @@ def test_run_that_fits_in_no_way_is_out_of_memory(bench):
         ),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("unable to mmap 4096 bytes from file <x>: Cannot allocate memory (12)"), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (pa.ArrowMemoryError("malloc of size 64 failed"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (RuntimeError("the data set does not fit: it is out of memory pages"), False),
         (RuntimeError("CUDA error: device-side assert triggered"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("can't allocate memory"), False),
@@ -220,6 +231,48 @@ def test_run_that_fits_in_no_way_is_out_of_memory(bench):
 )
 def test_out_of_memory_is_known_by_type_and_message(error, said):
     assert out_of_memory(error) is said
+
+
+def out_of(error: BaseException) -> Callable[..., None]:
+    def work(*arguments: object, **named: object) -> None:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "error"),
+    [
+        (preparation, "new_model", torch.OutOfMemoryError("CUDA out of memory")),  # while the model is loaded
+        (loop, "machine_of", torch.OutOfMemoryError("CUDA out of memory")),  # on its way to the device
+        (Tagging, "tokenise", MemoryError()),  # while texts are cut
+        (checkpoint, "save_weights", MemoryError()),  # while a checkpoint is written
+    ],
+)
+def test_memory_that_ends_elsewhere_ends_the_attempt_and_leaves_nothing_half_done(
+    bench, monkeypatch, place, name, error
+):
+    whole = bench.run("whole", Kind.FINETUNE, "tagging", "bert", settings=SETTINGS)
+    assert bench.do(whole).outcome is Outcome.COMPLETED
+    shutil.rmtree(bench.workdir.cache)  # so that texts are cut again
+    run = bench.run("run", Kind.FINETUNE, "tagging", "bert", settings=SETTINGS)
+    monkeypatch.setattr(place, name, out_of(error))
+    ended = bench.do(run)
+    monkeypatch.undo()
+    assert ended.outcome is Outcome.OUT_OF_MEMORY, ended.error
+    assert run.read_result() is None
+    run.smaller.unlink(missing_ok=True)  # what it says fits below, and this is about the bits
+    assert bench.do(run, attempt=2).outcome is Outcome.COMPLETED
+    assert_close(whole, run, atol=0)
+
+
+def test_an_attempt_that_was_overtaken_leaves_no_word_about_memory(bench):
+    run = bench.run("run", Kind.FINETUNE, "text", "albert", settings=SETTINGS)
+    for tag, sequence in (("a", 1), ("b", 2)):
+        claim(run, tag=tag, sequence=sequence, element=0, restart=0)
+    with memory_for(0):
+        assert bench.do(run, attempt=1).outcome is Outcome.OUT_OF_MEMORY
+    assert not run.checkpoint.exists()
 
 
 def test_torch_itself_is_understood_when_the_machine_has_no_room():

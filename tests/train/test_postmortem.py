@@ -49,6 +49,25 @@ def test_how_a_process_left_decides_the_outcome(
     assert words in (ended.error or "")
 
 
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("memory allocation of 8589934592 bytes failed", Outcome.OUT_OF_MEMORY),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", Outcome.OUT_OF_MEMORY),
+        ("free(): invalid pointer", Outcome.FAILED),
+    ],
+)
+def test_a_library_that_ends_the_process_for_want_of_memory_is_out_of_memory(
+    run: RunDir, said: str, outcome: Outcome
+) -> None:
+    run.log.write_text(f"{HEADER}loading\n{said}\nFatal Python error: Aborted\n\nThread 0x7f12\n  File x\n")
+    assert postmortem.ended(run, 2, death(-signal.SIGABRT)).outcome is outcome
+    assert postmortem.ended(run, 2, death(-signal.SIGSEGV)).outcome is Outcome.FAILED
+    assert postmortem.ended(run, 2, death(-signal.SIGABRT, asked=STOP)).outcome is Outcome.PREEMPTED
+    run.log.write_text(f"{said}\n{HEADER}loading\n")  # an attempt before
+    assert postmortem.ended(run, 2, death(-signal.SIGABRT)).outcome is Outcome.FAILED
+
+
 def test_run_that_died_after_its_result_is_completed(run: RunDir) -> None:
     result = RunEnded(time=1.0, run_id="aa01", attempt=2, outcome=Outcome.COMPLETED, validation_loss=0.5)
     write_atomic(run.result, msgspec.json.encode(result))

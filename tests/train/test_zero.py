@@ -143,7 +143,7 @@ CUTS = (
 
 @pytest.mark.parametrize(
     ("name", "kind", "cuts"),
-    [("zero3", Kind.FINETUNE, CUTS[:1]), ("zero2_offload", Kind.DISTILL, CUTS[2:]), ("plain", Kind.DISTILL, CUTS)],
+    [("zero3", Kind.FINETUNE, CUTS[:1]), ("plain", Kind.DISTILL, CUTS)],
 )  # fmt: skip
 def test_wherever_a_process_is_killed_the_run_goes_on_to_the_same_bits(
     bench: Bench, name: str, kind: Kind, cuts: Sequence[Mapping[int, Cut]]
