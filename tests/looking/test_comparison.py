@@ -54,6 +54,15 @@ def test_stages_are_compared_apart_and_differences_have_a_sign() -> None:
     assert (found["distill"]["published"], found["distill"]["difference"]) == (96.40, -0.4)
 
 
+def test_seeds_count_with_their_mean_once_all_of_them_are_scored() -> None:
+    ours = [row("finetune", "albeto-tiny", "mldoc", {"accuracy": score}) for score in (94.0, 96.0)]
+    (found,) = compare(ours, NAMES, SHAPES)["results"]
+    assert (found["ours"], found["seeds"]) == (95.0, 2)
+    ours.append(row("finetune", "albeto-tiny", "mldoc", {}))
+    (found,) = compare(ours, NAMES, SHAPES)["results"]
+    assert (found["ours"], found["difference"], found["seeds"]) == (None, None, 3)
+
+
 def test_a_model_without_all_eight_data_sets_has_no_score_but_its_speedup() -> None:
     ours = as_ours(catalog.published().row("finetune", "distilbeto"))[:-1]  # type: ignore[arg-type]
     (summary,) = compare(ours, NAMES, SHAPES)["summary"]
