@@ -98,7 +98,9 @@ def _compared(chosen: Sequence[Row], published_as: Mapping[str, str | None]) -> 
 def _beside(rows: Sequence[Row], metric: str, published: float | None) -> dict[str, float | None]:
     scores = [row["test"].get(metric) for row in rows]
     there = [score for score in scores if score is not None]
-    ours = fmean(there) if len(there) == len(scores) else None  # a mean of some of the seeds is another number
+    ours = (
+        fmean(there) if len(there) == len(scores) else None
+    )  # a mean of some of the seeds is another number
     difference = None if ours is None or published is None else round(ours - published, 6)
     return {"ours": ours, "published": published, "difference": difference}
 

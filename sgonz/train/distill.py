@@ -15,18 +15,17 @@ from transformers import PreTrainedTokenizerFast
 from sgonz.errors import RunError
 from sgonz.events import RunEnded
 from sgonz.plan.runs import RunSpec
-from sgonz.rundir import bytes_in
 from sgonz.train import loop, models, preparation
 from sgonz.train.alignment import UNOWNED, Pool, check_coverage
 from sgonz.train.cache_format import CorruptEntry
 from sgonz.train.logits import preprocessing
-from sgonz.train.running import NotYet, Running
+from sgonz.train.needs import made_again
+from sgonz.train.running import Running
 from sgonz.train.step import Teach
 from sgonz.train.tasks.task import Batch, Task, flat, list_lengths, padded
 from sgonz.train.teacher_cache import Entry, permutation
 from sgonz.train.tokenise import Split
 from sgonz.train.unit_rows import with_units
-from sgonz.workdir import removal
 
 # What rows of logits are matched by where nothing can be missing: another count of words, or other pieces, is an error.
 ALIGNED_BY = {"classification": "examples", "tagging": "words", "qa": "tokens"}
@@ -65,16 +64,13 @@ def prepare(running: Running) -> loop.Training:
 
 
 def stored_logits(running: Running) -> Entry:
-    """The teacher's logits; damaged ones are taken away, for their run to make again, and this one waits for that."""
+    """The teacher's logits. Raises NotYet where they are damaged or gone."""
     logits = running.run.workdir.run(running.spec.need("logits"))
     folder = logits.output / "logits"
     try:
         return Entry.open(folder)
     except CorruptEntry as damage:
-        if running.crew.leads and logits.result.exists():  # else they are on their way already
-            removal.mark(logits, damage.message, size=bytes_in(folder))
-            removal.take_away(folder)
-        raise NotYet(f"{damage.message}; the teacher's logits are stored again first") from damage
+        raise made_again(running, logits, folder, damage.message) from damage
 
 
 def by_token(spec: RunSpec, entry: Entry, task: Task, tokenizer: PreTrainedTokenizerFast) -> bool:

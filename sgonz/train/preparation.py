@@ -12,6 +12,7 @@ from sgonz.plan.protocol import BY_NAME
 from sgonz.plan.runs import Kind, Model, RunSpec
 from sgonz.train import batches, models, readers
 from sgonz.train.alignment import Pool
+from sgonz.train.needs import made_again
 from sgonz.train.pieces import Splitter
 from sgonz.train.running import Running
 from sgonz.train.seeds import derived
@@ -65,8 +66,14 @@ def check_unchanged(model: Model, cache: Path) -> None:
 def saved_model(
     running: Running, role: str
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, tuple[str, ...], Pool | None]:
-    """The model that a needed run trained, its tokenizer, its labels, and the pool it is decoded with on units."""
-    folder = running.run.workdir.run(running.spec.need(role)).output / "model"
+    """The model that a needed run trained, its tokenizer, its labels, and the pool it is decoded with on units.
+
+    Raises NotYet where its weights are gone: some sites remove what nobody has read for weeks.
+    """
+    trained = running.run.workdir.run(running.spec.need(role))
+    folder = trained.output / "model"
+    if not (folder / "config.json").exists() or not any(folder.glob("*.safetensors")):
+        raise made_again(running, trained, folder, f"{folder} holds no trained model")
     model = models.load_saved(folder, running.spec.dataset.task)
     tokenizer = tokenizer_of(running.spec, Model(name=role, path=str(folder)))
     record = getattr(model.config, "sgonz", {})
