@@ -19,7 +19,7 @@ settings.register_profile("sgonz", settings.get_profile("explore"), derandomize=
 settings.load_profile("sgonz")
 
 # What takes long begins first, so that nothing long is left over for one process at the end.
-LONG = ("tests/slurm/", "tests/test_", "tests/train/", "tests/coordinator/", "tests/store/", "tests/view/")
+LONG = ("tests/slurm/", "tests/test_", "tests/train/", "tests/coordinator/", "tests/control/", "tests/store/")
 
 
 class ByFile(LoadScopeScheduling):
