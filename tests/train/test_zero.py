@@ -38,6 +38,7 @@ def imported_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import deepspeed  # noqa: F401
+        import torch._inductor.compile_fx  # noqa: F401 -- most of what takes DeepSpeed long to start
 
 
 def configuration(name: str) -> dict[str, Any] | None:
