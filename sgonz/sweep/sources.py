@@ -14,7 +14,7 @@ import msgspec
 from sgonz import catalog
 from sgonz.errors import SpecError
 from sgonz.plan.expand import Sources
-from sgonz.plan.runs import Dataset, Model
+from sgonz.plan.runs import Dataset, Model, Task
 from sgonz.plan.selection import SCORES, check_criterion
 from sgonz.plan.spec import DatasetTable, ModelTable, Sweep
 from sgonz.rundir import Workdir
@@ -22,6 +22,11 @@ from sgonz.sweep.model_folder import lacks
 from sgonz.workdir.fingerprints import FINGERPRINTS, Fingerprints, joined
 
 SAMPLE_MODELS = ("sample-bert", "sample-roberta", "sample-albert")
+FORMATS: Mapping[Task, tuple[str, ...]] = {  # of files; what comes from a hub has columns instead
+    "classification": ("jsonl", "csv", "tsv", "mldoc", "pawsx", "xnli"),
+    "tagging": ("conllu", "conll2002"),
+    "qa": ("squad",),
+}
 MISSING = "missing"  # in place of a fingerprint: the run's id will change when the files are there
 
 
@@ -84,6 +89,11 @@ class _Resolver:
                 revision=table.revision,
                 hub_splits=table.hub_splits or {},
                 fingerprint=_hub_data_print(table),
+            )
+        if facts["format"] not in FORMATS[facts["task"]]:
+            raise SpecError(
+                f"{self.source}: datasets.{name}: no {facts['task']} is read from format {facts['format']}",
+                hint=f"Allowed for {facts['task']}: {', '.join(FORMATS[facts['task']])}.",
             )
         files = {split: str(self._folder(name, table) / file) for split, file in facts.pop("files").items()}
         for split in ("train", "validation"):

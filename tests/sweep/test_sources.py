@@ -129,6 +129,12 @@ def test_a_metric_is_a_score_of_the_task(tmp_path: Path) -> None:
         resolved(tmp_path, HUB + 'metric = "bleu"\n')
 
 
+def test_a_format_is_one_of_its_tasks(tmp_path: Path) -> None:
+    own = '[datasets.mine]\ntask = "tagging"\nformat = "csv"\npath = "."\nfiles = {train = "a", validation = "b"}\n'
+    with pytest.raises(SpecError, match="Allowed for tagging: conllu, conll2002"):
+        resolved(tmp_path, own)
+
+
 def test_a_model_comes_from_one_place(tmp_path: Path) -> None:
     both = '[models.mine]\npath = "here"\nhub = "org/mine"\n[finetune]\nmodels = ["mine"]\n'
     with pytest.raises(SpecError, match="says both path and hub"):
