@@ -60,7 +60,8 @@ def of_gate(dataset: str, rows: Sequence[RunRow], decision: Decision) -> dict[st
         "shut: too many of its grid gave no usable result for this sweep's on_failure"
     )  # fmt: skip
     return {
-        "dataset": dataset, "gate": why, "teacher": teacher, "runs": len(grid), "not_done": len(open_rows),
+        "dataset": dataset, "gate": why, "teacher": teacher,
+        "teacher_model": next((row.model for row in grid if row.run_id == teacher), None), "runs": len(grid), "not_done": len(open_rows),
         "waiting": dict(reasons), "missing": [row.run_id for row in open_rows[:20]],
     }  # fmt: skip
 

@@ -38,12 +38,16 @@ def failures(
         show(found, output, COLUMNS)
 
 
+def _hours(hours: float) -> str:
+    return "under 0.01" if 0 < hours < 0.01 else f"{hours:.2f}"
+
+
 def _paragraph(group: FailureGroup) -> str:
     """A group as people read it: a table would cut what is worth reading."""
     where = ", ".join((*group.kinds, *group.models, *group.datasets))
     return (
         f"{group.signature}\n  {_counted(group.runs, 'run')} ({group.unsolved} without a result to this day), {_counted(group.attempts, 'attempt')}, "
-        f"{group.gpu_hours:.3g} GPU-hours lost; {where}\n  for example {group.example}: {group.error}\n  what helps: {group.remedy}\n"
+        f"{_hours(group.gpu_hours)} GPU-hours lost; {where}\n  for example {group.example}: {group.error}\n  what helps: {group.remedy}\n"
     )
 
 

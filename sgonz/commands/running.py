@@ -73,6 +73,9 @@ def submit(
             at, {at.sweep.name: last.decision.finished}, detach={at.sweep.name: at.profile.path} if detach else {}
         )  # fmt: skip
         _show(at, last, output, board=False)
+        if last.sent:
+            follows = "" if detach else "; sgonz advance sends what follows, sgonz watch looks on"
+            options.say(f"{last.sent} job{'s' * (last.sent != 1)} sent{follows}")
 
 
 def rehearse(name: str, workdir: str | None, cluster: str | None, changes: Sequence[str]) -> None:
