@@ -51,8 +51,9 @@ def cancel(run_ids: Sequence[str], *, yes: bool, **selection: Any) -> None:
             click.confirm(
                 f"Cancel all {len(found)} unfinished runs of {at.sweep.name}?", abort=True, err=True
             )
-        _do(at, found, "cancelled", cancel_runs, asked)
-        if found and not asked.dry_run:
+        # Also where nothing is left to cancel: one that was killed half-way may have left jobs behind.
+        _do(at, found, "cancelled", cancel_runs, asked, always=True)
+        if not asked.dry_run:
             detached.settle(at, {at.sweep.name: looked(at)[1].finished})
 
 

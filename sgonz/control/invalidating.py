@@ -26,10 +26,11 @@ def invalidate(at: Coordinator, chosen: Sequence[RunRow], reason: str) -> list[R
         for row in found:
             if row.state.is_live:
                 _ask_to_leave(at.workdir.run(row.run_id))
-        fences = {row.run_id: _fence(at.workdir.run(row.run_id), row) for row in found}
+        due = [row for row in found if not _is_renewed(row)]
+        fences = {row.run_id: _fence(at.workdir.run(row.run_id), row) for row in due}
         if fences:
             at.store.renew(fences, INVALIDATED + reason, INVALIDATED_AT_WORK + reason, time.time())
-        at_work = {row.run_id for row in found if row.state.is_live}
+        at_work = {row.run_id for row in found if row.state.is_live or _is_renewed(row, INVALIDATED_AT_WORK)}
         for each in at.store.generations():
             settle(at.workdir, each, keep_mark=each.run_id in at_work)
         _make_readable(at, found)
@@ -43,6 +44,13 @@ def following(every: Sequence[RunRow], chosen: Iterable[str]) -> list[RunRow]:
         if wanted.intersection(row.needs):
             wanted.add(row.run_id)
     return [row for row in every if row.run_id in wanted]
+
+
+def _is_renewed(row: RunRow, *words: str) -> bool:
+    """Whether nothing has happened since it was invalidated: said again, that changes nothing."""
+    return row.state is State.PENDING and (row.reason or "").startswith(
+        words or (INVALIDATED, INVALIDATED_AT_WORK)
+    )
 
 
 def _ask_to_leave(run: RunDir) -> None:
