@@ -90,6 +90,9 @@ class Cluster(Protocol):
     def pause(self) -> float:
         """Seconds until it may be looked at again."""
 
+    def look_now(self) -> None:
+        """Let the next look be now, whatever was asked before: the last one of a sweep, say."""
+
     def used(self, external_ids: Sequence[str]) -> dict[str, JobUsage] | None:
         """What jobs that are over used, as far as that is known; None while it should not be asked.
 

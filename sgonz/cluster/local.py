@@ -128,6 +128,9 @@ class LocalCluster:
     def pause(self) -> float:
         return 0.0
 
+    def look_now(self) -> None:
+        """It may always be looked at."""
+
     def when_late(self, say: Callable[[str], None]) -> None:
         """This machine answers at once."""
 

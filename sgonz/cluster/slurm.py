@@ -25,7 +25,7 @@ from sgonz.cluster.base import (
 )
 from sgonz.cluster.profile import Profile
 from sgonz.cluster.slurm_ids import Key, elsewhere, external_id, key_in
-from sgonz.cluster.slurm_limits import Limits, limits_without_accounting, read_limits
+from sgonz.cluster.slurm_limits import Limits, limits_without_accounting, recent_limits
 from sgonz.cluster.slurm_requests import COMMAND_SECONDS, Requests
 from sgonz.cluster.slurm_usage import USAGE_FORMAT, WHOLE, read_usage
 from sgonz.cluster.slurm_words import (
@@ -258,6 +258,9 @@ class SlurmCluster:
     def pause(self) -> float:
         return self.requests.pause()
 
+    def look_now(self) -> None:
+        self.requests.forgive()
+
     def used(self, external_ids: Sequence[str]) -> dict[str, JobUsage] | None:
         """One sacct for all of them, and not again before the pause is over."""
         keys = {each: key for each in external_ids if (key := key_in(self._name, each)) is not None}
@@ -356,9 +359,8 @@ class SlurmCluster:
 
     def _list(self) -> list[Line]:
         """All of this user's jobs that the controller remembers, folded, ended ones included."""
-        return read_squeue(
-            self.requests.ask("squeue", "-h", "--user", str(os.getuid()), "--states=all", "-o", SQUEUE_FORMAT)
-        )
+        mine = ("--user", str(os.getuid()), "--states=all")
+        return read_squeue(self.requests.ask("squeue", "-h", *mine, "-o", SQUEUE_FORMAT))
 
     @property
     def _name(self) -> str:
@@ -376,13 +378,12 @@ class SlurmCluster:
         return key_in(self._name, job.external_id) if job.external_id else None
 
     def _known_limits(self) -> Limits:
-        """Read once per process; again next time where the accounting did not answer."""
-        if self._limits is not None:
-            return self._limits
-        try:
-            self._limits = read_limits(self.requests)
-        except NoAnswer:
-            return limits_without_accounting(self.requests)
+        """Asked for once per process; again next time where the accounting did not answer."""
+        if self._limits is None:
+            try:
+                self._limits = recent_limits(self.requests)
+            except NoAnswer:
+                return limits_without_accounting(self.requests)
         return self._limits
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import re
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
@@ -12,6 +14,10 @@ from sgonz.cluster.profile import Profile, Resource
 from sgonz.cluster.slurm_ids import Key
 from sgonz.cluster.slurm_requests import Requests
 from sgonz.cluster.slurm_words import Line
+from sgonz.rundir import write_atomic
+
+NAME = "limits.json"  # in the work folder
+KEPT_SECONDS = 600.0
 
 
 class Association(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +79,34 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         if line.indices is None:
             return int((line.array, 0) not in mine)
         return sum((line.array, index) not in mine for index in line.indices)
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits as somebody read them a moment ago."""
+
+    limits: Limits
+    time: float
+    asked_by: tuple[str, str]
+
+
+def recent_limits(requests: Requests) -> Limits:
+    """As whoever asked last in this work folder was told, asked anew after a while. Raises as `read_limits` does.
+
+    Every command is a process of its own, and half a dozen requests for each would use the budget up.
+    """
+    if requests.folder is None:
+        return read_limits(requests)
+    path = requests.folder / NAME
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        kept = msgspec.json.decode(path.read_bytes(), type=Kept)
+        if kept.asked_by == requests.asked_by and 0 <= time.time() - kept.time < KEPT_SECONDS:
+            return kept.limits
+    found = read_limits(requests)
+    with contextlib.suppress(OSError):  # it is asked again, then
+        write_atomic(
+            path, msgspec.json.encode(Kept(limits=found, time=time.time(), asked_by=requests.asked_by))
+        )
+    return found
 
 
 def read_limits(requests: Requests) -> Limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import subprocess
 import threading
@@ -17,15 +18,17 @@ import msgspec
 from sgonz.cluster.base import NoAnswer
 from sgonz.rundir import write_atomic
 
+NAME = "requests.json"  # in the work folder
 LATE_SECONDS = 4.0  # until somebody is told that an answer is waited for
 COMMAND_SECONDS = 30.0  # a controller that needs longer is not asked again soon
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
 RECENT_SECONDS = 60.0
+LONGEST_DEBT = 60.0  # seconds without a look that many requests at once may cost
 
 
 class Notes(msgspec.Struct, kw_only=True):
-    """What is remembered between turns, in the work folder: requests.json."""
+    """What is remembered between turns."""
 
     counts: dict[str, int] = {}  # command -> how often it was run
     recent: list[float] = []  # times of the last minute's requests
@@ -53,19 +56,23 @@ class Requests:
         self._environment = clean_environment(environment)
         self._first_pause = first_pause
         self._silences: dict[str, Silence] = {}
-        self._path: Path | None = None
+        self.folder: Path | None = None
         self.when_late: Callable[[str], None] | None = None
         self._told_late = threading.Event()
         self.notes = Notes()
 
     def keep_in(self, folder: Path) -> None:
         """From now on the counts are in this folder, and go on from what is there."""
-        path = folder / "requests.json"
-        if path == self._path:
+        if folder == self.folder:
             return
-        self._path = path
+        self.folder = folder
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
-            self.notes = msgspec.json.decode(path.read_bytes(), type=Notes)
+            self.notes = msgspec.json.decode((folder / NAME).read_bytes(), type=Notes)
+
+    @property
+    def asked_by(self) -> tuple[str, str]:
+        """The user and the Slurm that answers hold for; the same command may reach several."""
+        return getpass.getuser(), self._environment.get("SLURM_CONF", "")
 
     @property
     def spacing(self) -> float:
@@ -80,6 +87,10 @@ class Requests:
     def pause(self) -> float:
         """Seconds until the budget leaves room for another look."""
         return max(0.0, self.notes.next_look - time.time())
+
+    def forgive(self) -> None:
+        """Let the next look be now, whatever was asked before."""
+        self.notes.next_look = min(self.notes.next_look, time.time())
 
     def per_minute(self) -> int:
         """Requests in the last minute."""
@@ -155,8 +166,8 @@ class Requests:
         return NoAnswer(silence.message)
 
     def save(self) -> None:
-        if self._path is not None:
-            write_atomic(self._path, msgspec.json.encode(self.notes))
+        if self.folder is not None:
+            write_atomic(self.folder / NAME, msgspec.json.encode(self.notes))
 
     def _count(self, command: str) -> None:
         now = time.time()
@@ -164,7 +175,8 @@ class Requests:
         notes.counts = {**notes.counts, command: notes.counts.get(command, 0) + 1}
         notes.recent = [moment for moment in notes.recent if moment > now - RECENT_SECONDS] + [now]
         # Every request is paid for by the looks that follow it.
-        notes.next_look = max(now, notes.next_look) + self._spacing
+        debt = max(0.0, notes.next_look - now) + self._spacing
+        notes.next_look = now + min(debt, max(LONGEST_DEBT, self._spacing))
         self.save()
 
 

@@ -36,6 +36,7 @@ from sgonz.workdir import costs, lock
 
 ASK_FROM = 100  # jobs that others share: more than this is asked about
 LOCAL_SECONDS = 0.3  # between turns on this machine
+LEAVING_SECONDS = 2.0  # for a job that is done to be out of the queue
 LAST_SECONDS = 45.0  # for the accounts of a finished sweep's jobs
 LONGEST_WAIT = 30.0  # between looks at a database that does not answer; the first ones come much sooner
 INTERRUPTED = 130
@@ -234,15 +235,13 @@ def _say_what_holds(last: Turn) -> None:
 
 def _settle_last(at: Coordinator) -> None:
     """Wait a little until the last jobs are accounted; a later turn does what is left, also after Ctrl-C."""
-    if not at.cluster.keeps_accounts:
+    if not at.cluster.keeps_accounts or not _unsettled(at):
         return
-    patience = min(LAST_SECONDS, 10.0 + 120.0 / at.profile.requests_per_minute)
-    if at.cluster.pause() > patience:  # it may not be asked before that
-        return
-    if _unsettled(at):
-        options.say("waiting for the accounts of the last jobs; Ctrl-C leaves them to a later turn")
-    deadline = time.monotonic() + patience
+    options.say("waiting for the accounts of the last jobs; Ctrl-C leaves them to a later turn")
+    deadline = time.monotonic() + min(LAST_SECONDS, 10.0 + 120.0 / at.profile.requests_per_minute)
     with contextlib.suppress(KeyboardInterrupt, NoAnswer):
+        time.sleep(LEAVING_SECONDS)
+        at.cluster.look_now()
         while _unsettled(at) and time.monotonic() < deadline:
             time.sleep(LOCAL_SECONDS)
             with lock.hold(at.workdir, "accounting"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sgonz.cluster import slurm_requests
+from sgonz.cluster import slurm_limits, slurm_requests
 from sgonz.cluster.slurm_requests import Requests
 
 
@@ -28,3 +28,54 @@ def test_a_long_wait_for_an_answer_is_told_once_while_it_lasts(
     requests.when_late = hear
     assert requests.ask("squeue") == "here\n"
     assert said == ["squeue has not answered yet; it is given 30 s"]
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> dict[str, str]:
+    """Commands of a Slurm that enforces limits; every call is a line in `asked`."""
+    answers = {
+        "scontrol": "ClusterName = c\nAccountingStorageType = accounting_storage/slurmdbd\n"
+        "AccountingStorageEnforce = limits\nMaxArraySize = 11\n",
+        "sacctmgr": "",
+    }
+    for name, answer in answers.items():
+        command = tmp_path / name
+        command.write_text(f"#!/bin/sh\necho {name} >> '{tmp_path}/asked'\nprintf '%s' '{answer}'\n")
+        command.chmod(0o755)
+    return {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+
+def test_limits_are_asked_once_for_all_commands_of_a_while(
+    tmp_path: Path, commands: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> int:
+        return len((tmp_path / "asked").read_text().splitlines())
+
+    def limits(**environment: str) -> int:
+        requests = Requests(4.0, commands | environment)
+        requests.keep_in(tmp_path)
+        return slurm_limits.recent_limits(requests).array
+
+    assert limits() == 11
+    before = asked()
+    assert limits() == 11
+    assert asked() == before
+    assert limits(SLURM_CONF="/another") == 11
+    assert asked() == 2 * before
+    monkeypatch.setattr(slurm_limits, "KEPT_SECONDS", 0.0)
+    limits(SLURM_CONF="/another")
+    assert asked() == 3 * before
+
+
+def test_many_requests_at_once_put_off_the_next_look_by_a_minute_at_most(
+    tmp_path: Path, commands: dict[str, str]
+) -> None:
+    requests = Requests(4.0, commands)
+    requests.keep_in(tmp_path)
+    requests.ask("scontrol")
+    assert 0 < requests.pause() <= 15
+    for _ in range(20):
+        requests.ask("scontrol")
+    assert 15 < requests.pause() <= 60
+    requests.forgive()
+    assert requests.may_look
