@@ -27,8 +27,9 @@ def upgrade(workdir: str | None) -> None:
     from sgonz.store.store import upgrade as upgrade_tables
 
     with working("changing the tables"):
-        upgrade_tables(_existing(database(None, workdir_of(workdir))))
-    options.say("the database has the tables of this version")
+        before, after = upgrade_tables(_existing(database(None, workdir_of(workdir))))
+    done = "nothing to do, " if before == after else f"upgraded from schema {before}, "
+    options.say(f"{done}the database has the tables of this version (schema {after})")
 
 
 def check(workdir: str | None, *, output: str) -> int:

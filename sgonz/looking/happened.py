@@ -144,6 +144,10 @@ def _reason(line: Mapping[str, Any]) -> str | None:
     return str(reason) if reason else None
 
 
+def _runs(count: int) -> str:
+    return f"{count:,} run" + ("s" if count != 1 else "")
+
+
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as stream:
@@ -173,7 +177,7 @@ def told(history: Mapping[str, Any], models: Mapping[str, str]) -> list[str]:
     lines += _several("failed", [_failure(row) for row in history["failures"]])
     for state in (State.SKIPPED, State.CANCELLED):
         if history["ended"].get(state):
-            lines.append(_line(state.lower(), f"{history['ended'][state]:,} runs"))
+            lines.append(_line(state.lower(), _runs(history["ended"][state])))
     if history["lost_attempts"]:
         named = (
             f"{size:,} {outcome.lower().replace('_', ' ')}"
@@ -226,7 +230,7 @@ def _best(row: Mapping[str, Any]) -> str:
 def _decision(row: Mapping[str, Any]) -> str:
     parts = [
         row["what"].replace("_", " "),
-        f"{row['runs']:,} runs" if row["runs"] else "",
+        _runs(row["runs"]) if row["runs"] else "",
         row["reason"] or "",
     ]
     at = time.strftime("%b %d %H:%M", time.localtime(row["time"]))

@@ -56,8 +56,8 @@ def found_version(connection: Connection) -> str | None:
     return connection.execute(select(version.c.version_num)).scalar()
 
 
-def upgrade(location: str | Path) -> None:
-    """Run the migrations that a database has not seen, in one transaction."""
+def upgrade(location: str | Path) -> tuple[str | None, str]:
+    """Run the migrations that a database has not seen, in one transaction; the schemas before and after."""
     from alembic import command  # slow to import, and needed here alone
     from alembic.config import Config
 
@@ -69,8 +69,9 @@ def upgrade(location: str | Path) -> None:
             found = found_version(connection)
             if found is not None and found >= SCHEMA:
                 check_version(connection, location)
-                return
+                return found, found
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            return found, SCHEMA
     finally:
         engine.dispose()

@@ -91,9 +91,9 @@ def open_store(
     return Store(engine, location, number, record)
 
 
-def upgrade(location: str | Path) -> None:
-    """Bring an older database up to date; nothing where it is."""
-    migrate.upgrade(location)
+def upgrade(location: str | Path) -> tuple[str | None, str]:
+    """Bring an older database up to date, nothing where it is; the schemas before and after."""
+    return migrate.upgrade(location)
 
 
 class Store(Answers):

@@ -86,10 +86,10 @@ def test_upgrade_can_be_repeated_and_keeps_the_content(
     new_location: Callable[[str], Any], tmp_path: Path
 ) -> None:
     location = new_location("store")
-    upgrade(location)
+    assert upgrade(location) == (None, SCHEMA)
     with open_store(location, workspace=tmp_path, create=True) as store:
         store.add_sweep(name="a", text="", spec_json="{}", cluster="local", time=1.0, provenance={})
-    upgrade(location)
+    assert upgrade(location) == (SCHEMA, SCHEMA)
     with open_store(location, workspace=tmp_path) as store:
         assert [sweep.name for sweep in store.sweeps()] == ["a"]
 
