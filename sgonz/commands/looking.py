@@ -187,6 +187,10 @@ def _compare(
     published_as = {name: dataset.catalog for name, dataset in at.sources.datasets.items()}
     speeds = comparison.per_second(measured)
     compared = comparison.compare(found, published_as, architectures_of(at.sources.models), speeds)
+    if all(row["published"] is None for row in compared["results"]):
+        options.say(
+            "the study published no score of these models on these data sets; --format json names both"
+        )
     if output == "json":
         options.print_json(compared)
         return

@@ -13,7 +13,7 @@ from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset
 from sgonz.rundir import Workdir, write_atomic
 
-CHECK_VERSION = 1  # raised when checks find more than before
+CHECK_VERSION = 2  # raised when checks find more than before
 
 
 class Checked(msgspec.Struct, frozen=True):

@@ -57,7 +57,10 @@ def check(
     held = msgspec.structs.replace(dataset, labels=known) if known else dataset
     warnings = [f"{dataset.name}: has no {split} split" for split in _absent(dataset)]
     present = _present(train)
-    if missing := [label for label in known if label not in present]:
+    if len(present) == 1 and dataset.task == "classification":
+        alone = f"{dataset.name}: the training split has no label but {min(present)}"
+        warnings.append(f"{alone}; nothing can be told apart")
+    elif missing := [label for label in known if label not in present]:
         warnings.append(f"{dataset.name}: the training split never has the label {', '.join(missing)}")
     counts, dropped, remarks = {}, {}, {}
     for split in splits(dataset):

@@ -59,26 +59,33 @@ def test_tag_that_train_never_had_is_an_error(made) -> None:
 
 
 def test_label_that_only_the_list_has_is_a_warning(made) -> None:
-    dataset = made("jsonl", splits=dict.fromkeys(SPLITS, lines("a")), labels=("a", "b"))
+    dataset = made("jsonl", splits=dict.fromkeys(SPLITS, lines("a", "c")), labels=("a", "b", "c"))
     assert check(dataset).warnings == ("made: the training split never has the label b",)
 
 
+def test_one_label_for_everything_is_a_warning(made) -> None:
+    dataset = made("jsonl", splits=dict.fromkeys(SPLITS, lines("a", "a")))
+    assert check(dataset).warnings == (
+        "made: the training split has no label but a; nothing can be told apart",
+    )
+
+
 def test_sizes_that_differ_from_the_published_are_a_warning(made) -> None:
-    dataset = made("jsonl", splits=dict.fromkeys(SPLITS, lines("a")))
-    found = check(dataset, published={"train": 1, "validation": 2000, "test": [3, 1]})
-    assert found.warnings == ("made: validation holds 1 examples, the published one 2,000",)
-    assert found.counts == {"train": 1, "validation": 1, "test": 1}
+    dataset = made("jsonl", splits=dict.fromkeys(SPLITS, lines("a", "b")))
+    found = check(dataset, published={"train": 2, "validation": 2000, "test": [3, 2]})
+    assert found.warnings == ("made: validation holds 2 examples, the published one 2,000",)
+    assert found.counts == {"train": 2, "validation": 2, "test": 2}
 
 
 def test_published_sizes_count_what_a_switch_drops_but_no_other_language(made) -> None:
-    pawsx = "id\tsentence1\tsentence2\tlabel\n1\tNS\tb\t1\n2\ta\tb\t1\n"
+    pawsx = "id\tsentence1\tsentence2\tlabel\n1\tNS\tb\t1\n2\ta\tb\t1\n3\ta\tb\t0\n"
     assert not check(
         made("pawsx", splits=dict.fromkeys(SPLITS, pawsx)),
         {"placeholder_rows": "drop"},
-        published={"train": 2},
+        published={"train": 3},
     ).warnings
-    xnli = "language\tgold_label\tsentence1\tsentence2\nar\tneutral\tp\th\nes\tneutral\tp\th\n"
-    assert not check(made("xnli", splits=dict.fromkeys(SPLITS, xnli)), published={"train": 1}).warnings
+    xnli = "language\tgold_label\tsentence1\tsentence2\nar\tneutral\tp\th\nes\tneutral\tp\th\nes\tentailment\tp\th\n"
+    assert not check(made("xnli", splits=dict.fromkeys(SPLITS, xnli)), published={"train": 2}).warnings
 
 
 @pytest.mark.parametrize("content", ["a O\n\nb O\n\n", "a O\n\nb O\n\n\n"])
@@ -88,12 +95,12 @@ def test_conll_with_and_without_the_loaders_empty_sentence_is_the_published_one(
 
 
 def test_limited_splits_are_not_compared(made) -> None:
-    dataset = made("jsonl", splits=dict.fromkeys(SPLITS, lines("a", "a")), limit=dict.fromkeys(SPLITS, 1))
-    assert not check(dataset, published=dict.fromkeys(SPLITS, 2)).warnings
+    dataset = made("jsonl", splits=dict.fromkeys(SPLITS, lines("a", "b")), limit=dict.fromkeys(SPLITS, 2))
+    assert not check(dataset, published=dict.fromkeys(SPLITS, 3)).warnings
 
 
 def test_absent_splits_are_a_warning_and_absent_train_an_error(made) -> None:
-    assert check(made("jsonl", splits={"train": lines("a"), "validation": lines("a")})).warnings == (
+    assert check(made("jsonl", splits={"train": lines("a", "b"), "validation": lines("a")})).warnings == (
         "made: has no test split",
     )
     with pytest.raises(DataError, match="has no train split"):
