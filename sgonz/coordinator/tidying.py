@@ -19,6 +19,9 @@ from sgonz.store.store import Store
 if TYPE_CHECKING:
     from sgonz.coordinator.turn import Coordinator
 
+AGAIN = "its weights are needed again"
+DOUBTFUL = 2  # times that a run was interrupted, after which what it reads is looked for
+
 
 def removable(at: Coordinator, rows: Sequence[RunRow], keep: Keep, *, finished: bool) -> set[str]:
     """Runs of the sweep whose weights may go; those that another sweep has a part in stay."""
@@ -61,22 +64,29 @@ def remove(at: Coordinator, weights: Collection[retention.Weights], reason: str)
 
 
 def make_readable(at: Coordinator, rows: Sequence[RunRow]) -> bool:
-    """Have whatever runs to come will read, and was removed, made again; whether there was any."""
+    """Have whatever runs to come will read, and is not there, made again; whether there was any.
+
+    What was removed has a mark. Whether what has none is there as well, is looked at where jobs left a run out.
+    """
     done = {row.run_id for row in rows if row.state is State.COMPLETED}
-    wanted = {need for row in rows if row.state is State.PENDING and not row.superseded for need in row.needs}
-    return make_again(at.workdir, at.store, sorted(wanted & done))
+    coming = [row for row in rows if row.state is State.PENDING and not row.superseded]
+    doubtful = [row for row in coming if row.interruptions >= DOUBTFUL or row.reason == AGAIN]
+    gone = {need for row in coming for need in row.needs if at.workdir.run(need).removed.exists()}
+    gone |= {need for row in doubtful for need in row.needs if not at.workdir.run(need).result.exists()}
+    return _do_again(at.workdir, at.store, sorted(gone & done))
 
 
 def make_again(workdir: Workdir, store: Store, run_ids: Iterable[str]) -> bool:
-    """Runs about to be read whose weights have been removed are done again, to the same end; whether there were any.
+    """Runs about to be read whose weights have been removed are done again, to the same end; whether there were any."""
+    return _do_again(workdir, store, [run_id for run_id in run_ids if workdir.run(run_id).removed.exists()])
 
-    The mark goes last, so that a crash in between leaves the same to be done.
-    """
-    gone = [run_id for run_id in run_ids if workdir.run(run_id).removed.exists()]
-    for run_id in gone:
+
+def _do_again(workdir: Workdir, store: Store, run_ids: Sequence[str]) -> bool:
+    """The marks go last, so that a crash in between leaves the same to be done."""
+    for run_id in run_ids:
         workdir.run(run_id).result.unlink(missing_ok=True)
-    if gone:
-        store.set_state(gone, State.PENDING, reason="its weights are needed again", time=time.time())
-    for run_id in gone:
-        workdir.run(run_id).removed.unlink()
-    return bool(gone)
+    if run_ids:
+        store.set_state(run_ids, State.PENDING, reason=AGAIN, time=time.time())
+    for run_id in run_ids:
+        workdir.run(run_id).removed.unlink(missing_ok=True)
+    return bool(run_ids)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
-from sgonz.coordinator import retention
+from sgonz.coordinator import retention, tidying
+from sgonz.plan.runs import Kind, State
+from sgonz.plan.state import RunRow
 from sgonz.rundir import Workdir
 
 
@@ -60,3 +65,30 @@ def test_stored_logits_go_like_weights_and_what_was_invalidated_goes_without_a_m
     retention.remove(workdir, [now], "another teacher is better")
     assert run.removed.exists()
     assert not (run.output / "logits").exists()
+
+
+def test_what_vanished_is_made_again_once_jobs_left_out_who_reads_it(workdir):
+    """Folders that somebody deleted: the reader's need, and then what that reads itself."""
+    again: list[str] = []
+
+    def set_state(run_ids: Any, state: State, **how: Any) -> None:
+        again.extend(run_ids)
+
+    def made_again(*rows: RunRow) -> list[str]:
+        again.clear()
+        found = tidying.make_readable(
+            SimpleNamespace(workdir=workdir, store=SimpleNamespace(set_state=set_state)), rows
+        )  # type: ignore[arg-type]
+        assert found == bool(again)
+        return list(again)
+
+    def row(run_id: str, *needs: str, **values: Any) -> RunRow:
+        return RunRow(run_id=run_id, kind=Kind.NOOP, dataset="pos", model="beto", needs=needs, **values)
+
+    teacher, logits = row("aa", state=State.COMPLETED), row("bb", "aa", state=State.COMPLETED)
+    for run_id in ("aa", "bb"):
+        shutil.rmtree(workdir.run(run_id).root)
+    assert made_again(teacher, logits, row("cc", "bb")) == []  # nobody has missed it yet
+    assert made_again(teacher, logits, row("cc", "bb", interruptions=2)) == ["bb"]
+    waiting = row("bb", "aa", state=State.PENDING, reason=tidying.AGAIN)
+    assert made_again(teacher, waiting, row("cc", "bb", interruptions=2)) == ["aa"]

@@ -48,10 +48,10 @@ def test_run_that_does_nothing_returns_at_once(bench):
     assert ended.validation == {}
 
 
-def test_missing_need_is_a_failure_with_its_cause(bench):
+def test_missing_need_is_waited_for_and_named(bench):
     ended = bench.do(bench.run("r1", Kind.EVALUATE, "text", "albert", needs={"model": "nothing"}))
-    assert ended.outcome is Outcome.FAILED
-    assert "ModelError" in ended.error
+    assert ended.outcome is Outcome.PREEMPTED
+    assert "nothing makes it again first" in ended.error
 
 
 def test_signature_names_type_and_place_and_forgets_numbers():
