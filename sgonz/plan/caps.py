@@ -32,9 +32,9 @@ def within_gpus(snapshot: Snapshot, jobs: Sequence[tuple[str, ...]]) -> tuple[Jo
         for job in snapshot.busy
         if job.run_ids and job.run_ids[0] in by_id
     )
-    before, fitting = taken, []
+    fitting: Jobs = []
     for job, asked in zip(jobs, asks, strict=True):
         if not asked or taken + asked <= most:
             taken += asked
             fitting.append(job)
-    return fitting, f"cap: max_gpus = {most}, and {before} are in use; `sgonz set` changes it"
+    return fitting, f"cap: max_gpus = {most}, and {taken} are in use; `sgonz set` changes it"

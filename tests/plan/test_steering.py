@@ -150,7 +150,7 @@ def test_max_gpus_counts_the_gpus_of_jobs_that_are_out(memory: Memory):
     assert sum(row.model == "beto" for row in live(memory)) == 2
     assert sum(row.model == "albeto" for row in live(memory)) == 4  # asks for none
     assert {why for why in decision.waiting.values() if "cap" in why} == {
-        "cap: max_gpus = 5, and 0 are in use; `sgonz set` changes it"
+        "cap: max_gpus = 5, and 4 are in use; `sgonz set` changes it"
     }
     memory.known["busy"] = [
         JobRow(tag="t", element=0, sequence=1, run_ids=(row.run_id,))
