@@ -15,6 +15,8 @@ from sgonz.control import steering
 from sgonz.plan.runs import State
 from sgonz.rebuild import rebuild
 
+RESTATED = 1 / 3600  # hours: Slurm may move the start of a job by a second after the job has ended
+
 
 def answered(sweep: Sweeping, query: str) -> list[Mapping[str, Any]]:
     columns, rows = sweep.at.store.query(query, {})
@@ -38,7 +40,7 @@ def test_reported_hours_are_those_of_sacct(start: Start, dev: DevCluster) -> Non
     assert len(told) == len(ids) == 2
     assert "gres/gpu=2" in told[0]
     rows = answered(sweep, "gpu_hours")
-    assert sum(row["hours"] for row in rows) == pytest.approx(hours, rel=0.01)
+    assert sum(row["hours"] for row in rows) == pytest.approx(hours, rel=0.01, abs=len(told) * 2 * RESTATED)
     assert sum(row["attempts"] for row in rows) == 6
     assert {row["wasted_hours"] for row in rows} == {row["hours_by_events"] for row in rows} == {0.0}
     jobs = answered(sweep, "jobs_used")
@@ -117,8 +119,8 @@ def test_a_budget_is_exceeded_by_no_more_than_what_was_running(start: Start, dev
     begun = [(int(elapsed), int(started)) for elapsed, started, *_ in (line.split("|") for line in placed)]
     assert max(started for elapsed, started in begun if elapsed) <= seen
     hours = sum(elapsed for elapsed, _ in begun) * 4 / 3600
-    told = answered(sweep, "SELECT external_id, elapsed, gpus, counted_by, cluster_state FROM jobs")
-    assert sweep.turns[-1].answer["budget"]["used"] == pytest.approx(hours, rel=0.01), (said, told)
+    used = sweep.turns[-1].answer["budget"]["used"]
+    assert used == pytest.approx(hours, rel=0.01, abs=len(begun) * 4 * RESTATED), said
 
     steering.change(sweep.at, {"gpu_hours": 100.0})
     sweep.finish()
