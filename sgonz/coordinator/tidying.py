@@ -71,9 +71,13 @@ def make_readable(at: Coordinator, rows: Sequence[RunRow]) -> bool:
     done = {row.run_id for row in rows if row.state is State.COMPLETED}
     coming = [row for row in rows if row.state is State.PENDING and not row.superseded]
     doubtful = [row for row in coming if row.interruptions >= DOUBTFUL or row.reason == AGAIN]
-    gone = {need for row in coming for need in row.needs if at.workdir.run(need).removed.exists()}
-    gone |= {need for row in doubtful for need in row.needs if not at.workdir.run(need).result.exists()}
-    return _do_again(at.workdir, at.store, sorted(gone & done))
+    removed = {need for need in _needs(coming) & done if at.workdir.run(need).removed.exists()}
+    missed = {need for need in _needs(doubtful) & done if not at.workdir.run(need).result.exists()}
+    return _do_again(at.workdir, at.store, sorted(removed | missed))
+
+
+def _needs(rows: Sequence[RunRow]) -> set[str]:
+    return {need for row in rows for need in row.needs}
 
 
 def make_again(workdir: Workdir, store: Store, run_ids: Iterable[str]) -> bool:
