@@ -23,6 +23,7 @@ from sgonz.coordinator.turn import Coordinator, closing
 from sgonz.errors import SpecError
 from sgonz.plan.orders import Order, What, holds, matches
 from sgonz.plan.state import RunRow
+from sgonz.plan.wording import number_of
 from sgonz.sweep.opening import reopen
 from sgonz.sweep.planned import workdir_of
 
@@ -217,4 +218,4 @@ def _do(
 
 
 def _counted(count: int) -> str:
-    return {0: "no run", 1: "1 run"}.get(count, f"{count} runs")
+    return number_of(count, "run") if count else "no run"

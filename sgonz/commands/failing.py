@@ -12,6 +12,7 @@ from sgonz.commands.planning import show
 from sgonz.control import failing as found_failing
 from sgonz.coordinator.turn import closing
 from sgonz.plan.remedy import FailureGroup
+from sgonz.plan.wording import number_of
 from sgonz.sweep.opening import reopen
 from sgonz.sweep.planned import workdir_of
 
@@ -46,10 +47,6 @@ def _paragraph(group: FailureGroup) -> str:
     """A group as people read it: a table would cut what is worth reading."""
     where = ", ".join((*group.kinds, *group.models, *group.datasets))
     return (
-        f"{group.signature}\n  {_counted(group.runs, 'run')} ({group.unsolved} without a result to this day), {_counted(group.attempts, 'attempt')}, "
+        f"{group.signature}\n  {number_of(group.runs, 'run')} ({group.unsolved} without a result to this day), {number_of(group.attempts, 'attempt')}, "
         f"{_hours(group.gpu_hours)} GPU-hours lost; {where}\n  for example {group.example}: {group.error}\n  what helps: {group.remedy}\n"
     )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -26,6 +26,7 @@ from sgonz.coordinator.turning import Turning, pause_after
 from sgonz.errors import StoreSilent
 from sgonz.looking import answers
 from sgonz.plan.runs import State
+from sgonz.plan.wording import number_of
 from sgonz.rundir import Workdir
 from sgonz.sweep.checks import check_datasets
 from sgonz.sweep.foreseen import chosen_classes
@@ -76,7 +77,7 @@ def submit(
         _show(at, last, output, board=False)
         if last.sent:
             follows = "" if detach else "; sgonz advance sends what follows, sgonz watch looks on"
-            options.say(f"{last.sent} job{'s' * (last.sent != 1)} sent{follows}")
+            options.say(f"{number_of(last.sent, 'job')} sent{follows}")
 
 
 def rehearse(name: str, workdir: str | None, cluster: str | None, changes: Sequence[str]) -> None:
@@ -98,8 +99,7 @@ def rehearse(name: str, workdir: str | None, cluster: str | None, changes: Seque
         click.echo(f"$ {each.command}")
         if each.script:
             click.echo(each.script.rstrip("\n") + "\n")
-    count = f"{len(found)} submission{'s' * (len(found) != 1)}"
-    options.say(f"{count} would be sent now; nothing was.")
+    options.say(f"{number_of(len(found), 'submission')} would be sent now; nothing was.")
 
 
 def _start(
@@ -123,7 +123,7 @@ def _start(
         new = add_grid(at, planned.runs)
     size = len(planned.runs)
     options.say(
-        f"{planned.sweep.name}: {size} run{'s' * (size != 1)} to begin with, {new} of them new; work folder {folder.root}"
+        f"{planned.sweep.name}: {number_of(size, 'run')} to begin with, {new} of them new; work folder {folder.root}"
     )
     for said in steering.spoken(at.store.orders(at.sweep_id)):
         options.say(said)

@@ -13,6 +13,7 @@ import msgspec
 
 from sgonz.plan.remedy import said
 from sgonz.plan.runs import Kind, State
+from sgonz.plan.wording import number_of
 from sgonz.rundir import Workdir
 from sgonz.store import happened, watched
 from sgonz.store.reading import counts
@@ -144,10 +145,6 @@ def _reason(line: Mapping[str, Any]) -> str | None:
     return str(reason) if reason else None
 
 
-def _runs(count: int) -> str:
-    return f"{count:,} run" + ("s" if count != 1 else "")
-
-
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as stream:
@@ -177,7 +174,7 @@ def told(history: Mapping[str, Any], models: Mapping[str, str]) -> list[str]:
     lines += _several("failed", [_failure(row) for row in history["failures"]])
     for state in (State.SKIPPED, State.CANCELLED):
         if history["ended"].get(state):
-            lines.append(_line(state.lower(), _runs(history["ended"][state])))
+            lines.append(_line(state.lower(), number_of(history["ended"][state], "run")))
     if history["lost_attempts"]:
         named = (
             f"{size:,} {outcome.lower().replace('_', ' ')}"
@@ -230,7 +227,7 @@ def _best(row: Mapping[str, Any]) -> str:
 def _decision(row: Mapping[str, Any]) -> str:
     parts = [
         row["what"].replace("_", " "),
-        _runs(row["runs"]) if row["runs"] else "",
+        number_of(row["runs"], "run") if row["runs"] else "",
         row["reason"] or "",
     ]
     at = time.strftime("%b %d %H:%M", time.localtime(row["time"]))

@@ -8,6 +8,7 @@ from typing import Any
 
 from sgonz.plan.remedy import said
 from sgonz.plan.runs import Kind, Outcome, State
+from sgonz.plan.wording import number_of
 from sgonz.reporting.source import STAGES, Row, Source
 from sgonz.reporting.tables import column, table
 
@@ -115,7 +116,7 @@ def gaps(source: Source) -> list[str]:
         )
     if lost:
         told.append(
-            f"{len(lost):,} run{'s' * (len(lost) != 1)} gave no result; selection went on without them (see Failures)."
+            f"{number_of(len(lost), 'run')} gave no result; selection went on without them (see Failures)."
         )
     told += _unselected(source)
     untested = [row for row in source.selected if row["test"].get(row["metric"]) is None]

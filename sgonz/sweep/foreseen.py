@@ -18,6 +18,7 @@ from sgonz.plan.packing import pack
 from sgonz.plan.prediction import Measured, epoch_seconds, recall
 from sgonz.plan.runs import Kind, RunSpec
 from sgonz.plan.state import RunRow
+from sgonz.plan.wording import number_of
 from sgonz.sweep.planned import Planned
 from sgonz.sweep.workloads import workloads_of
 
@@ -93,16 +94,12 @@ def _sources(
         return first
     found = recall(history)
     shapes = {each.shape: each.runs for spec in specs if (each := found(spec)) is not None}
-    by_runs = f"measured on {_runs(sum(shapes.values()))}"
+    by_runs = f"measured on {number_of(sum(shapes.values()), 'run')}"
     return (
         by_runs
         if known == len(trained)
         else f"{by_runs} for {known} of {len(trained)}; {FIRST} for the others"
     )
-
-
-def _runs(size: int) -> str:
-    return f"{size:,} run" if size == 1 else f"{size:,} runs"
 
 
 def _memory(specs: Sequence[RunSpec], history: History) -> list[dict[str, Any]]:
@@ -125,7 +122,7 @@ def _of_model(spec: RunSpec, known: Measured | None) -> dict[str, Any]:
     batch_size, length = spec.settings.batch_size, spec.settings.max_length
     peak: float | None
     if known is not None and known.peak_memory_mb is not None:
-        peak, by = known.peak_memory_mb / 1024, f"measured on {_runs(known.runs)}, {known.device}"
+        peak, by = known.peak_memory_mb / 1024, f"measured on {number_of(known.runs, 'run')}, {known.device}"
     else:
         peak, by = first_memory_gb(spec), FIRST
     return {

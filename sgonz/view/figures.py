@@ -48,10 +48,6 @@ def hours(value: float) -> str:
     return f"{value * 60:.0f} minutes" if value < 1 else f"{value:,.1f} hours"
 
 
-def number_of(size: int, noun: str) -> str:
-    return f"{size:,} {noun}" if size == 1 else f"{size:,} {noun}s"
-
-
 def done_of(counts: Mapping[str, int]) -> tuple[int, int]:
     """How many of the runs are over, and how many there are; `counts` by state."""
     return sum(size for state, size in counts.items() if State(state).is_final), sum(counts.values())

@@ -10,7 +10,8 @@ from sgonz.plan.nodes import is_of_job
 from sgonz.plan.remedy import said
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import RunRow
-from sgonz.view.figures import done_of, headline, loss, number_of, printable, rate
+from sgonz.plan.wording import number_of
+from sgonz.view.figures import done_of, headline, loss, printable, rate
 from sgonz.view.stages import counts_line
 
 

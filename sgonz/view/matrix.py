@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sgonz.plan.runs import Kind
+from sgonz.plan.wording import number_of
 from sgonz.view.cells import Column, cut, table_of, whole
-from sgonz.view.figures import MISSING, hours, number_of, printable
+from sgonz.view.figures import MISSING, hours, printable
 
 GAP = 2  # columns between two cells
 

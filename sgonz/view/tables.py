@@ -12,9 +12,10 @@ from rich.text import Text
 
 from sgonz.plan.remedy import said
 from sgonz.plan.runs import State
+from sgonz.plan.wording import number_of
 from sgonz.view.boards import leaderboard_table, results_table
 from sgonz.view.cells import Column, Row, cut, stdout_console, table_of, whole
-from sgonz.view.figures import MISSING, done_of, number_of, plain, printable
+from sgonz.view.figures import MISSING, done_of, plain, printable
 from sgonz.view.matrix import plan_screen
 from sgonz.view.stages import STYLES, counts_line, other_choices, stage_table
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sgonz import __version__
-from sgonz.view.figures import number_of
+from sgonz.plan.wording import number_of
 from sgonz.view.report import papers
 from sgonz.view.report.cells import best, headings, is_number, number, rules, shown
 from sgonz.view.report.charts import Chart
