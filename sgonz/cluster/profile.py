@@ -145,6 +145,10 @@ class Profile(Table, frozen=True, kw_only=True):
         shared = self.resources.get(resource or "", Resource()).engine == "torch"
         return self.runs_per_gpu if shared else 1
 
+    def runs_at_once_of(self, model: str) -> int:
+        """How many runs a job of this model does at the same time, in the class that they start in."""
+        return self.runs_at_once(self.resource_for(model)[0])
+
     def within_limits(self, resource: Resource) -> Resource:
         """The class without those of its alternative partitions that are too short for it; never without any."""
         if not isinstance(resource.partition, list) or resource.max_minutes is None:

@@ -8,12 +8,13 @@ from typing import Any
 from sgonz.cli import options
 from sgonz.cli.working import working
 from sgonz.cluster.profile import Profile, load_profile
+from sgonz.coordinator.choosing import resolved
 from sgonz.coordinator.seeing import gpus_of
 from sgonz.plan.estimate import Seconds
 from sgonz.plan.expand import count_runs
 from sgonz.plan.runs import State
 from sgonz.simulate.world import Faults, World
-from sgonz.sweep.foreseen import predicted
+from sgonz.sweep.foreseen import chosen_classes, predicted
 from sgonz.sweep.opening import DEFAULT_CLUSTER
 from sgonz.sweep.planned import Planned, plan_sweep, workdir_of
 from sgonz.workdir import costs
@@ -30,7 +31,9 @@ def simulate(
     folder = workdir_of(workdir)
     planned = plan_sweep(name, changes, folder)
     profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
-    seconds = predicted(planned, profile, costs.read(folder))
+    history = costs.read(folder)
+    seconds = predicted(planned, profile, history)
+    settled = resolved(profile, chosen_classes(planned, profile, history))
     faults = Faults(failed=failed, lost=lost, preempted=preempted)
     usual = profile.slots if profile.scheduler == "local" else SLOTS
     counts = list(slots or (usual,))
@@ -41,7 +44,7 @@ def simulate(
             return lambda done: shown.at(lives * size + done, len(counts) * size)
 
         rows = [
-            lived(planned, profile, seconds, count, faults, seed, share(lives))
+            lived(planned, settled, seconds, count, faults, seed, share(lives))
             for lives, count in enumerate(counts)
         ]
     if output == "table":
@@ -66,7 +69,7 @@ def lived(
     gpus = gpus_of(asked)
     world = World(
         sweep=planned.sweep, sources=planned.resolution.sources, runs=planned.runs,
-        seconds=seconds,
+        seconds=seconds, runs_at_once=lambda row: profile.runs_at_once_of(row.model),
         slots=slots, target_seconds=profile.target_minutes * 60, gpus_per_job=gpus, faults=faults, seed=seed,
     )  # fmt: skip
     decision = world.live_forever(told)

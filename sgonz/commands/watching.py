@@ -69,10 +69,11 @@ def _profile(name: str) -> Profile | None:
 def subject(store: Store, folder: Workdir, row: SweepRow, profile: Profile | None) -> Subject:
     """A sweep as it can be watched."""
     stored = msgspec.json.decode(row.spec_json, type=Stored)
+    slots, at_once = (profile.slots, profile.runs_at_once_of) if profile else (1, lambda model: 1)
     return Subject(
         store=store, workdir=folder, sweep_id=row.id, name=row.name, cluster=row.cluster,
         workloads=_keyed(stored.workloads), metrics={name: dataset.metric for name, dataset in stored.sources.datasets.items()}, ceiling=profile.requests_per_minute if profile and profile.scheduler == "slurm" else None,
-        slots=profile.slots if profile else 1, macs_per_second=profile.speed if profile else SLOW_CORE,
+        places=slots * at_once("default"), runs_at_once=at_once, macs_per_second=profile.speed if profile else SLOW_CORE,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +46,8 @@ class Subject:
     name: str
     cluster: str
     ceiling: float | None = None  # requests a minute; None where there is no controller
-    slots: int = 1  # jobs at a time where nothing runs yet
+    places: int = 1  # runs at a time where nothing runs yet
+    runs_at_once: Callable[[str], int] = lambda model: 1  # of one job
     workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
     macs_per_second: float = SLOW_CORE
     metrics: Mapping[str, str] = field(default_factory=dict)  # by data set, in the order of the sweep file
@@ -120,7 +121,7 @@ class Watcher:
         running = (
             watched.page(at, scope, [State.RUNNING], first=first, most=asked.rows) if running_total else []
         )
-        parts, finish = _parts(counts, whole, max(running_total, 1 if running_total else of.slots), now)
+        parts, finish = _parts(counts, whole, running_total or of.places, now)
         turn = last_turn.read(of.workdir)
         said = _said(at, of.sweep_id)
         still = _number(counts, *(state for state in State if not state.is_final))
@@ -141,7 +142,12 @@ class Watcher:
         if not patient or (same and (changes == self.changes or now < self.due)):
             return
         left = seconds_left(watched.groups(at, scope), _guess(self.of), self._pace(at, scope))
-        self.whole = Whole(where=where, left=left, board=_board(at, scope), spent=_spent(at, scope, left))
+        self.whole = Whole(
+            where=where,
+            left=left,
+            board=_board(at, scope),
+            spent=_spent(at, scope, left, self.of.runs_at_once),
+        )
         self.changes = changes
         took = time.monotonic() - now
         self.due = now + max(SLOW_SECONDS, took / SHARE)
@@ -293,11 +299,15 @@ def _board(at: Transaction, scope: watched.Scope) -> tuple[Rank, ...]:
 
 
 def _spent(
-    at: Transaction, scope: watched.Scope, left: Mapping[tuple[Kind, str, str], float]
+    at: Transaction,
+    scope: watched.Scope,
+    left: Mapping[tuple[Kind, str, str], float],
+    runs_at_once: Callable[[str], int],
 ) -> tuple[Spent, ...]:
+    """Hours of devices; runs that go on side by side share one."""
     to_come: dict[tuple[Kind, str], float] = defaultdict(float)
     for (kind, _, model), seconds in left.items():
-        to_come[kind, model] += seconds / 3600
+        to_come[kind, model] += seconds / 3600 / runs_at_once(model)
     used = {(row.kind, row.model): row for row in watched.hours(at, scope)}
     return tuple(
         Spent(

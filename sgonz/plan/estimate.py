@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from statistics import fmean
 
 from msgspec import Struct
@@ -69,6 +70,15 @@ def predictor(
         return like * _epochs(row) if like is not None else guess(row) * factors.get(row.kind, 1.0)
 
     return seconds
+
+
+def done_at(seconds: Iterable[float], at_once: int, ends: Collection[float] = (0.0,)) -> float:
+    """When a job has done runs of these seconds, in order and so many at the same time, after those that end at `ends`."""
+    begun = sorted(ends)
+    places = [begun[0]] * (at_once - len(begun)) + begun
+    for each in seconds:
+        heapq.heapreplace(places, places[0] + each)
+    return max(places)
 
 
 def _epochs(row: RunRow) -> float:

@@ -5,7 +5,6 @@ The decisions are those of a real sweep, made by the same function; only what th
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from msgspec import Struct
 
 from sgonz.plan import actions
 from sgonz.plan.decide import Decision, decide
+from sgonz.plan.estimate import done_at
 from sgonz.plan.runs import Outcome, RunSpec, State
 from sgonz.plan.snapshot import Snapshot
 from sgonz.plan.state import JobRow, RunRow
@@ -34,12 +34,14 @@ class Faults(Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Job:
-    """One job on its slot; the front of `left` is at work since `since`."""
+    """One job on its slot."""
 
     row: JobRow
     began: float
-    left: list[str]
-    since: float
+    left: list[str]  # not begun
+    at_once: int  # runs that it does at the same time
+    at_work: dict[str, float] = field(default_factory=dict)  # runs, and when they are done
+    last: float = 0.0  # when a run was done
     stops: float = float("inf")  # when it is cut off
     how: Outcome = Outcome.COMPLETED
 
@@ -50,6 +52,7 @@ class World(Ledger):
 
     runs: Sequence[RunSpec]
     seconds: Callable[[RunRow], float]  # how long a run takes
+    runs_at_once: Callable[[RunRow], int] = lambda row: 1  # of a job that begins with this run
     slots: int
     target_seconds: float
     gpus_per_job: int = 1
@@ -90,13 +93,14 @@ class World(Ledger):
                 return decision
 
     def snapshot(self) -> Snapshot:
-        running = {job.left[0] for job in self.jobs.values() if job.left}
+        running = {run_id for job in self.jobs.values() for run_id in job.at_work}
         return Snapshot(
             now=self.now, sweep=self.sweep, runs=list(self.rows.values()),
             metrics={name: dataset.metric for name, dataset in self.sources.datasets.items()},
             tasks={name: dataset.task for name, dataset in self.sources.datasets.items()},
             untested=frozenset(name for name, dataset in self.sources.datasets.items() if not dataset.is_tested),
-            free_jobs=self.slots - len(self.jobs), target_seconds=self.target_seconds, seconds=self.seconds,
+            free_jobs=self.slots - len(self.jobs), target_seconds=self.target_seconds,
+            seconds=lambda row: self.seconds(row) / self.runs_at_once(row),
             in_jobs=frozenset(run_id for job in self.jobs.values() for run_id in job.row.run_ids),
             busy=[job.row for job in self.jobs.values()], gpus=lambda row: self.gpus_per_job,
             stepped=frozenset(run_id for run_id in running if self.rows[run_id].state is State.RUNNING),
@@ -109,66 +113,76 @@ class World(Ledger):
         self.sent += 1
         tag = f"job{self.sent}"
         row = JobRow(tag=tag, element=0, sequence=self.sent, run_ids=tuple(run_ids), started=True)
-        job = Job(row, self.now, list(run_ids), self.now)
-        length = sum(self.seconds(self.rows[run_id]) for run_id in run_ids)
-        fate = self.dice.random()
-        if fate < self.faults.lost + self.faults.preempted:
-            job.stops = self.now + self.dice.random() * length
-            job.how = Outcome.NODE_FAIL if fate < self.faults.lost else Outcome.PREEMPTED
+        job = Job(row, self.now, list(run_ids), self.runs_at_once(self.rows[run_ids[0]]), last=self.now)
         self.jobs[self.sent] = job
         for run_id in run_ids:
             assert not self.rows[run_id].state.is_live, f"{run_id} is sent twice"
             self.change(run_id, state=State.SUBMITTED, tag=tag, element=0, reason=None)
-        self.begin_next(job)
+        self.begin_more(job, self.now)
+        fate = self.dice.random()
+        if fate < self.faults.lost + self.faults.preempted:
+            job.stops = self.now + self.dice.random() * (self.end_of(job) - self.now)
+            job.how = Outcome.NODE_FAIL if fate < self.faults.lost else Outcome.PREEMPTED
 
-    def begin_next(self, job: Job) -> None:
-        """The next run of the list, or none: what needs a result that is not there is left out."""
-        while job.left:
-            run_id = job.left[0]
-            row = self.rows[run_id]
-            if row.state is not State.SUBMITTED or row.tag != job.row.tag:
-                job.left.pop(0)
-            elif any(self.rows[need].state is not State.COMPLETED for need in row.needs):
-                self.change(run_id, state=State.PENDING, tag=None, element=None)
-                job.left.pop(0)
-            else:
-                self.change(run_id, state=State.RUNNING, attempts=row.attempts + 1)
+    def begin_more(self, job: Job, now: float) -> None:
+        """Take up runs in order while there is room, as a worker does.
+
+        What needs a run of the same job waits for it; what needs a result that does not come is left out.
+        """
+        for run_id in list(job.left):
+            if len(job.at_work) == job.at_once:
                 return
+            row = self.rows[run_id]
+            absent = [need for need in row.needs if self.rows[need].state is not State.COMPLETED]
+            if any(need in job.at_work or need in job.left for need in absent):
+                continue
+            job.left.remove(run_id)
+            if row.state is not State.SUBMITTED or row.tag != job.row.tag:
+                continue
+            if absent:
+                self.change(run_id, state=State.PENDING, tag=None, element=None)
+            else:
+                job.at_work[run_id] = now + self.seconds(row)
+                self.change(run_id, state=State.RUNNING, attempts=row.attempts + 1)
 
     def wait(self, decision: Decision) -> None:
         """Let time pass until a job ends, or for a minute where something waits for no more than that."""
-        upcoming = [self.end_of(job) for job in self.jobs.values()]
+        due = {number: self.end_of(job) for number, job in self.jobs.items()}
+        upcoming = list(due.values())
         if not upcoming or any(
             why.startswith(("canary", "failed before")) for why in decision.waiting.values()
         ):
             upcoming.append(self.now + LOOK_SECONDS)
         self.now = min(upcoming)
-        due = [(self.end_of(job), number) for number, job in self.jobs.items()]
-        heapq.heapify(due)
-        for number in [number for _, number in sorted(due)]:
+        for number in sorted(due, key=lambda number: due[number]):
             self.go_on(number, self.jobs[number])
 
     def end_of(self, job: Job) -> float:
-        work = sum(self.seconds(self.rows[run_id]) for run_id in job.left)
-        return min(job.stops, job.since + work)
+        to_come = (self.seconds(self.rows[run_id]) for run_id in job.left)
+        return min(job.stops, done_at(to_come, job.at_once, job.at_work.values() or [job.last]))
 
     def go_on(self, number: int, job: Job) -> None:
         """What a job did until now."""
-        while job.left and job.since + self.seconds(self.rows[job.left[0]]) <= min(self.now, job.stops):
-            took = self.seconds(self.rows[job.left[0]])
-            job.since += took
-            self.end_run(job.left.pop(0), job.since, took)
-            self.begin_next(job)
-        if job.left and job.stops > self.now:
+        while job.at_work:
+            run_id = min(job.at_work, key=lambda run_id: job.at_work[run_id])
+            ended = job.at_work[run_id]
+            if ended > min(self.now, job.stops):
+                break
+            del job.at_work[run_id]
+            job.last = ended
+            self.end_run(run_id, ended, self.seconds(self.rows[run_id]))
+            self.begin_more(job, ended)
+        if job.at_work and job.stops > self.now:
             return
-        ended = min(self.now, job.stops) if job.left else job.since
+        ended = min(self.now, job.stops) if job.at_work else job.last
         self.gpu_seconds += (ended - job.began) * max(1, self.gpus_per_job)
-        for place, run_id in enumerate(job.left):
+        for run_id in [*job.at_work, *job.left]:
             row = self.rows[run_id]
             if row.tag != job.row.tag or not row.state.is_live:
                 continue
             cut = {"last_outcome": job.how, "ended": ended, "interruptions": row.interruptions + 1}
-            self.change(run_id, state=State.PENDING, tag=None, element=None, **(cut if place == 0 else {}))
+            at_work = run_id in job.at_work
+            self.change(run_id, state=State.PENDING, tag=None, element=None, **(cut if at_work else {}))
         del self.jobs[number]
 
     def end_run(self, run_id: str, ended: float, took: float) -> None:

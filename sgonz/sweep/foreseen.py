@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from sgonz.cluster.profile import A100, Profile, Resource
 from sgonz.coordinator.choosing import choices, first_memory_gb, resolved, shorter_limit
 from sgonz.plan.choice import Choice
-from sgonz.plan.estimate import Seconds, first_guess, predictor
+from sgonz.plan.estimate import Seconds, done_at, first_guess, predictor
 from sgonz.plan.expand import distill_runs, logits_run
 from sgonz.plan.history import History
 from sgonz.plan.packing import pack
@@ -27,24 +27,28 @@ TRAINED = (Kind.FINETUNE, Kind.DISTILL)
 
 
 def foreseen(planned: Planned, profile: Profile | None, history: History) -> dict[str, Any]:
-    """`profile`: of the cluster that was named; without one, hours are those of an A100 and no jobs are made."""
+    """`profile`: of the cluster that was named; without one, hours are those of an A100 and no jobs are made.
+
+    Hours are those of jobs: runs that share a GPU share its time.
+    """
     specs = [*planned.runs, *later(planned)]
     rows, measured = [as_row(run) for run in specs], epoch_seconds(history, specs)
     guess = _guess(planned, profile, rows, measured)
+    chosen = chosen_classes(planned, profile, history) if profile else {}
+    settled = resolved(profile, chosen) if profile else None
+    busy = busy_seconds(guess, settled) if settled else guess
     by_kind: dict[str, float] = defaultdict(float)
     for row in rows:
-        by_kind[row.kind] += guess(row) / 3600
+        by_kind[row.kind] += busy(row) / 3600
     answer: dict[str, Any] = {
         "predicted_hours_by_kind": {kind: round(hours, 2) for kind, hours in by_kind.items()},
         "estimated_by": _sources(rows, measured, specs, history, profile),
         "memory": _memory(specs, history),
     }
-    if profile is not None:
-        chosen = chosen_classes(planned, profile, history)
-        settled = resolved(profile, chosen)
-        stages = _stages(rows, guess, settled)
+    if settled is not None:
+        stages = _stages(rows, busy, settled)
         answer["jobs"] = _jobs(stages, guess, settled)
-        if profile.scheduler == "slurm":
+        if settled.scheduler == "slurm":
             answer["asks"] = _asks(stages, {spec.run_id: spec for spec in specs}, settled, history)
         answer["classes"] = [
             {"model": model, "class": each.name, "why": each.why} for model, each in chosen.items()
@@ -65,6 +69,11 @@ def predicted(planned: Planned, profile: Profile, history: History) -> Seconds:
     """How long any run of a sweep takes, those that are not planned yet included: by what its like took, else a guess."""
     specs = [*planned.runs, *later(planned)]
     return _guess(planned, profile, [as_row(run) for run in specs], epoch_seconds(history, specs))
+
+
+def busy_seconds(alone: Seconds, profile: Profile) -> Seconds:
+    """For how long runs keep their jobs busy: those that go on side by side share the time."""
+    return lambda row: alone(row) / profile.runs_at_once_of(row.model)
 
 
 def _guess(
@@ -143,35 +152,31 @@ def later(planned: Planned) -> list[RunSpec]:
     return found
 
 
-def _stages(
-    rows: Sequence[RunRow], guess: Callable[[RunRow], float], profile: Profile
-) -> list[list[list[RunRow]]]:
+def _stages(rows: Sequence[RunRow], busy: Seconds, profile: Profile) -> list[list[list[RunRow]]]:
     """Runs as they would be packed into jobs, stage by stage."""
     found = []
     for stage in (Kind.FINETUNE, Kind.LOGITS, Kind.DISTILL):
         own = {row.run_id: row for row in rows if row.kind is stage}
         packed = pack(
-            list(own.values()), seconds=guess, target_seconds=profile.target_minutes * 60,
+            list(own.values()), seconds=busy, target_seconds=profile.target_minutes * 60,
             runs_per_job=profile.runs_per_job, jobs=None, resource=lambda row: profile.resource_for(row.model)[0],
         )  # fmt: skip
         found.append([[own[run_id] for run_id in job] for job in packed])
     return found
 
 
-def _jobs(
-    stages: Sequence[Sequence[Sequence[RunRow]]], guess: Callable[[RunRow], float], profile: Profile
-) -> dict[str, Any]:
+def _jobs(stages: Sequence[Sequence[Sequence[RunRow]]], guess: Seconds, profile: Profile) -> dict[str, Any]:
     """How many jobs that is, and how long it takes at best and one job after the other."""
-    at_once = profile.slots if profile.scheduler == "local" else None
+    slots = profile.slots if profile.scheduler == "local" else None
     sizes = [len(job) for stage in stages for job in stage]
     longest = total = 0.0
     for stage in stages:
-        lengths = [sum(map(guess, job)) for job in stage]
+        lengths = [done_at(map(guess, job), profile.runs_at_once_of(job[0].model)) for job in stage]
         total += sum(lengths)
-        longest += max([*lengths, *([sum(lengths) / at_once] if at_once else [])], default=0.0)
+        longest += max([*lengths, *([sum(lengths) / slots] if slots else [])], default=0.0)
     return {
         "cluster": profile.name, "jobs": len(sizes), "runs_per_job": [min(sizes, default=0), max(sizes, default=0)],
-        "target_minutes": profile.target_minutes, "slots": at_once,
+        "target_minutes": profile.target_minutes, "slots": slots, "runs_per_gpu": profile.runs_per_gpu,
         "hours_at_best": round(longest / 3600, 2), "hours_one_by_one": round(total / 3600, 2),
     }  # fmt: skip
 

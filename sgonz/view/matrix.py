@@ -63,8 +63,9 @@ def _foreseen(plan: Mapping[str, Any]) -> list[str]:
         least, most = jobs["runs_per_job"]
         each = f"{least} to {most} runs" if least != most else number_of(least, "run")
         room = f"{jobs['slots']} at a time" if jobs["slots"] else "all at once"
+        beside = f", {jobs['runs_per_gpu']} side by side" if jobs["runs_per_gpu"] > 1 else ""
         lines.append(
-            f"packing: {number_of(jobs['jobs'], 'job')} of {each} on {jobs['cluster']}, about {hours(jobs['target_minutes'] / 60).removeprefix('about ')} at most"
+            f"packing: {number_of(jobs['jobs'], 'job')} of {each}{beside} on {jobs['cluster']}, about {hours(jobs['target_minutes'] / 60).removeprefix('about ')} at most"
         )
         lines.append(
             f"finish: in {hours(jobs['hours_at_best'])} with {room}, in {hours(jobs['hours_one_by_one'])} one after the other"

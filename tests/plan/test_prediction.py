@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgonz.catalog import models
-from sgonz.plan.estimate import predictor
+from sgonz.plan.estimate import done_at, predictor
 from sgonz.plan.history import AtBatch, History, Trial, noted, start
 from sgonz.plan.prediction import (
     LEAST_MINUTES,
@@ -112,6 +112,14 @@ def test_packing_goes_by_what_was_measured_then_by_the_guess_scaled_by_how_wrong
     assert [seconds(each) for each in rows] == [200.0, 200.0]  # the guess was half of it
     done = row(run_id="t", model="other", state=State.COMPLETED, seconds=20.0, epochs_done=4)
     assert predictor([*rows, done], lambda each: 100.0, known)(rows[1]) == 20.0
+
+
+def test_a_job_lasts_as_long_as_its_runs_take_so_many_at_a_time():
+    assert done_at([3.0, 1.0, 1.0, 1.0], 1) == 6.0
+    assert done_at([3.0, 1.0, 1.0, 1.0], 2) == 3.0
+    assert done_at([5.0], 4) == 5.0  # a run alone is no faster for the room beside it
+    assert done_at([2.0], 2, [10.0]) == 12.0  # behind one at work: it may wait for that one's result
+    assert done_at([], 2, [10.0, 7.0]) == 10.0
 
 
 def test_runs_of_every_batch_have_a_cost_of_their_own_and_recomputed_ones_no_memory():

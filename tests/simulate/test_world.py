@@ -21,10 +21,11 @@ shares = st.floats(0.0, 0.4)
 NO_FAULTS = Faults()
 
 
-def world(faults: Faults = NO_FAULTS, *, slots: int = 3, target: float = 3600.0, seed: int = 0) -> World:
+def world(faults: Faults = NO_FAULTS, *, slots: int = 3, target: float = 3600.0, seed: int = 0,
+          at_once: int = 1) -> World:  # fmt: skip
     sweep, sources = small_sweep(), small_sources()
     return World(sweep=sweep, sources=sources, runs=finetune_runs(sweep, sources), seconds=lambda row: 600.0,
-                 slots=slots, target_seconds=target, faults=faults, seed=seed)  # fmt: skip
+                 runs_at_once=lambda row: at_once, slots=slots, target_seconds=target, faults=faults, seed=seed)  # fmt: skip
 
 
 def test_an_undisturbed_sweep_completes_everything_once():
@@ -48,17 +49,27 @@ def test_more_slots_never_make_a_sweep_later():
     assert many.now <= few.now
 
 
+def test_runs_that_share_a_gpu_share_its_time():
+    alone, beside = world(slots=1), world(slots=1, at_once=2)
+    assert alone.live_forever().finished
+    assert beside.live_forever().finished
+    assert set(beside.completions.values()) == {1}
+    assert alone.gpu_seconds / 2 <= beside.gpu_seconds < alone.gpu_seconds
+    assert beside.now < alone.now
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     faults=st.builds(Faults, failed=shares, lost=shares, preempted=shares),
     slots=st.integers(1, 6),
     target=st.sampled_from([300.0, 1800.0, 7200.0]),
     seed=st.integers(0, 10**6),
+    at_once=st.integers(1, 3),
 )
 def test_whatever_goes_wrong_a_sweep_ends_with_nothing_lost_or_done_twice(
-    faults: Faults, slots: int, target: float, seed: int
+    faults: Faults, slots: int, target: float, seed: int, at_once: int
 ):
-    made = world(faults, slots=slots, target=target, seed=seed)
+    made = world(faults, slots=slots, target=target, seed=seed, at_once=at_once)
     decision = made.live_forever()
     assert not made.jobs
     assert all(count == 1 for count in made.completions.values())

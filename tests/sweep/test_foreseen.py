@@ -53,8 +53,37 @@ def test_this_machine_does_so_many_jobs_at_a_time(tmp_path: Path) -> None:
     assert jobs["hours_one_by_one"] / jobs["slots"] <= jobs["hours_at_best"] + 0.02
 
 
+def test_runs_that_share_a_gpu_share_its_hours(tmp_path: Path) -> None:
+    sweep = ["speedy_gonzales", "--set", "finetune.grid.batch_size=[16]"]
+
+    def of(runs_per_gpu: int) -> tuple[Any, Any]:
+        profile = tmp_path / f"{runs_per_gpu}.toml"
+        profile.write_text(
+            f'scheduler = "slurm"\nruns_per_gpu = {runs_per_gpu}\n[resources.one]\ngres = "gpu:1"\n'
+        )
+        asked = [*sweep, "--cluster", str(profile)]
+        lived = ["simulate", *asked, "--workdir", str(tmp_path), "--format", "json", "--jobs", "4"]
+        found = CliRunner().invoke(sgonz, lived, catch_exceptions=False)
+        return answer(tmp_path, *asked), json.loads(found.stdout)[0]
+
+    (alone, lived_alone), (beside, lived_beside) = of(1), of(4)
+    for kind in ("finetune", "distill"):
+        hours = beside["predicted_hours_by_kind"][kind]
+        assert hours == pytest.approx(alone["predicted_hours_by_kind"][kind] / 4, rel=0.01)
+    assert beside["jobs"]["jobs"] < alone["jobs"]["jobs"]
+    assert beside["jobs"]["hours_one_by_one"] < alone["jobs"]["hours_one_by_one"] / 2
+    assert lived_beside["gpu_hours"] < lived_alone["gpu_hours"] / 2
+    assert lived_beside["completed"] == lived_alone["completed"]
+    assert ", 4 side by side on 4" in plan(tmp_path, *sweep, "--cluster", str(tmp_path / "4.toml"))
+
+
 def test_a_plan_says_what_was_measured_and_what_is_a_first_estimate(tmp_path: Path) -> None:
-    changes = ["--set", "finetune.models=['sample-bert', 'sample-albert']", "--set", "datasets=['pos']"]
+    changes = [
+        "--set",
+        "finetune.models=['sample-bert', 'sample-albert']",
+        "--set",
+        "finetune.grid.batch_size=[16]",
+    ]
     found = answer(tmp_path, "demo", *changes)
     assert found["estimated_by"].startswith("first estimate, from the model's size")
     assert found["memory"] == []
