@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sgonz.cluster.detect import gpu_types
 from sgonz.cluster.site import Node, Partition, Site, refusal
+from sgonz.plan.wording import number_of
 
 LONGEST_MINUTES = 1440  # asked for where a site sets no limit, or a longer one: shorter jobs start sooner
 SHORT_MINUTES = 30  # below that a partition is for trying things; runs would be cut off again and again
@@ -187,7 +188,7 @@ def _class(site: Site, made: Class) -> list[str]:
     what = (
         f"{made.count} in all, up to {made.per_node} on a node"
         if made.gres
-        else f"{made.count} nodes without GPUs"
+        else number_of(made.count, "node without GPUs", "nodes without GPUs")
     )
     lines = [f"[resources.{key(made.name)}]".ljust(37) + f"# {what}", f"partition = {shown}"]
     lines += [f"# {one_line(name)} has them too, but {why}" for name, why in made.others.items()]

@@ -40,6 +40,7 @@ from sgonz.cluster.slurm_words import (
 )
 from sgonz.plan.runs import Outcome
 from sgonz.plan.state import JobRow
+from sgonz.plan.wording import number_of
 from sgonz.rundir import JobList, Workdir, write_atomic
 from sgonz.workdir.codebase import setup_lines
 
@@ -174,7 +175,7 @@ class SlurmCluster:
             self._remarks.append(silence.message)
             return {}
         self._remarks += [
-            f"{count} jobs are in cluster {name}; turns with its profile follow them"
+            f"{number_of(count, 'job is', 'jobs are')} in cluster {name}; turns with its profile follow what is there"
             for name, count in elsewhere(self._name, live).items()
         ]
         if not keys or self._listing is None:
@@ -183,7 +184,7 @@ class SlurmCluster:
         reports = {name: line.report for name, (key, _) in keys.items() if (line := listed.get(key))}
         held = Counter(line.reason for line in listed.values() if line.is_held)
         self._remarks += [
-            f"{count} jobs are held in Slurm ({reason}); scontrol release lets them go"
+            f"{number_of(count, 'job is', 'jobs are')} held in Slurm ({reason}); scontrol release ends that"
             for reason, count in held.items()
         ]
         unlisted = {name: known for name, known in keys.items() if name not in reports}

@@ -147,7 +147,9 @@ def invalidate(run_ids: Sequence[str], *, reason: str | None, yes: bool, **selec
         if len(found) > len(picked) and not (asked.dry_run or yes):
             after = len(found) - len(picked)
             click.confirm(
-                f"{after} runs follow from these and are done again too. Go on?", abort=True, err=True
+                f"{number_of(after, 'run follows', 'runs follow')} from these and will be done again too. Go on?",
+                abort=True,
+                err=True,
             )
 
         def act(at: Coordinator, rows: Sequence[RunRow]) -> int:

@@ -10,6 +10,7 @@ from sgonz.cli import options
 from sgonz.cli.working import working
 from sgonz.commands.planning import show
 from sgonz.errors import StoreError
+from sgonz.plan.wording import number_of
 from sgonz.rundir import Workdir
 from sgonz.store.connect import is_url, shown
 from sgonz.store.store import Store, open_store
@@ -44,7 +45,9 @@ def check(workdir: str | None, *, output: str) -> int:
     else:
         for line in wrong:
             options.say(line)
-        options.say(f"{shown(location)}: " + (f"{len(wrong)} problems" if wrong else "nothing is wrong"))
+        options.say(
+            f"{shown(location)}: " + (number_of(len(wrong), "problem") if wrong else "nothing is wrong")
+        )
     return 1 if wrong else 0
 
 
@@ -96,7 +99,9 @@ def rebuild(workdir: str | None) -> None:
         options.say(f"{file} is not there; what it said is lost")
     for file in dict.fromkeys(replay.shortened):
         options.say(f"{file} is shorter than what was read; what its end said is lost")
-    options.say(f"{replay.steps} steps done again: {runs} runs, {attempts} attempts")
+    options.say(
+        f"{number_of(replay.steps, 'step')} done again: {number_of(runs, 'run')}, {number_of(attempts, 'attempt')}"
+    )
 
 
 def import_results(
@@ -112,7 +117,7 @@ def import_results(
     columns_shown = BEST if output != "table" else [name for name in BEST if name not in WIDE]
     show(done.best, output, columns_shown, title=f"best of {done.name}")
     options.say(
-        f"{done.rows} rows, {done.new} of them new; {done.unusable} without a loss that can be compared; "
+        f"{number_of(done.rows, 'row')}, {done.new} new; {done.unusable} without a loss that can be compared; "
         f"{done.hours:.1f} hours in all. They are the sweep {done.name}: sgonz results --sweep {done.name}"
     )
 

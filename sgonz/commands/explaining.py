@@ -15,6 +15,7 @@ from sgonz.coordinator.turn import Coordinator, closing
 from sgonz.plan.decide import Decision
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import JobRow, RunRow
+from sgonz.plan.wording import number_of
 from sgonz.sweep.opening import reopen
 from sgonz.sweep.planned import workdir_of
 
@@ -86,7 +87,9 @@ def _of_sent(at: Coordinator, row: RunRow, rows: Sequence[RunRow], job: JobRow |
         by_id: Mapping[str, RunRow] = {other.run_id: other for other in rows}
         before = job.run_ids[: job.run_ids.index(row.run_id)] if row.run_id in job.run_ids else ()
         ahead = [run_id for run_id in before if run_id in by_id and by_id[run_id].state.is_live]
-        return f"its job runs; {len(ahead)} runs stand before it in the job's list"
+        return (
+            f"its job runs; {number_of(len(ahead), 'run stands', 'runs stand')} before it in the job's list"
+        )
     try:
         return at.cluster.explain(job) or "its job was sent and has not begun"
     except NoAnswer as silence:

@@ -14,6 +14,7 @@ from sgonz.commands.reporting import file_name, sweep_name
 from sgonz.errors import UserError
 from sgonz.plan.runs import Kind
 from sgonz.plan.state import RunRow
+from sgonz.plan.wording import number_of
 from sgonz.store.store import Store
 from sgonz.sweep.opening import named, open_existing
 from sgonz.sweep.planned import workdir_of
@@ -51,7 +52,7 @@ def export(
         shown.label = "curves"
         written = _write(store, trained, tensorboard, curves, shown)
     options.say(
-        f"the curves of {written:,} runs"
+        f"the curves of {number_of(written, 'run')}"
         + (f"; of {len(trained) - written:,} none are stored" if written < len(trained) else "")
     )
     if tensorboard:

@@ -150,7 +150,7 @@ def _ask(planned: Planned, profile: Profile, *, yes: bool) -> None:
     """Before anything is written: a sweep that is declined leaves no trace in the store."""
     if profile.scheduler != "local" and not yes and len(planned.runs) > ASK_FROM:
         click.confirm(
-            f"Send {len(planned.runs)} runs and what follows from them to {profile.name}?",
+            f"Send {number_of(len(planned.runs), 'run')} and what follows from them to {profile.name}?",
             abort=True,
             err=True,
         )
@@ -229,7 +229,7 @@ def next_turn(at: Coordinator, last: Turn | None, say: Callable[[str], None] = o
 def _say_what_holds(last: Turn) -> None:
     """Nothing goes on by itself: what a person has to look at, most runs first."""
     for why, count in Counter(last.decision.for_person.values()).most_common(5):
-        options.say(f"{count} runs wait for you: {why}")
+        options.say(f"{number_of(count, 'run waits', 'runs wait')} for you: {why}")
     options.say("Then the same command goes on from here.")
 
 
@@ -256,7 +256,7 @@ def _interrupted(at: Coordinator) -> int:
     if at.profile.scheduler == "local":
         options.say("stopping the jobs on this machine ...")
         stopped = stop_local_jobs(at)
-        options.say(f"{stopped} jobs stopped; the same command goes on from here.")
+        options.say(f"{number_of(stopped, 'job')} stopped; the same command goes on from here.")
     else:
         options.say(
             "Jobs that were sent go on; the same command watches them again, `sgonz cancel` ends them."

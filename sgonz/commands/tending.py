@@ -15,6 +15,7 @@ from sgonz.coordinator import retention, tidying
 from sgonz.coordinator.turn import Coordinator, closing
 from sgonz.looking import efficiency as measured
 from sgonz.plan.retention import Keep
+from sgonz.plan.wording import number_of
 from sgonz.rundir import JobList, Workdir
 from sgonz.sweep.opening import reopen
 from sgonz.sweep.planned import workdir_of
@@ -45,7 +46,7 @@ def clean(
             listed = _sized(at, found)
         _show_rows(CLEAN_COLUMNS, listed, output)
         size = sum(each.size for each in found)
-        options.say(f"{len(found)} runs, {size / 2**30:.2f} GiB; their scores stay")
+        options.say(f"{number_of(len(found), 'run')}, {size / 2**30:.2f} GiB; their scores stay")
         if dry_run or not found:
             return
         if not yes:

@@ -13,6 +13,7 @@ from sgonz.cluster.base import JobUsage, NoAnswer
 from sgonz.cluster.profile import Profile
 from sgonz.cluster.site import read_gpus
 from sgonz.plan.budget import is_budgeted
+from sgonz.plan.wording import number_of
 from sgonz.rundir import JobList, Workdir
 from sgonz.store.rows import EndedJobRow, UsageRow
 
@@ -45,7 +46,9 @@ def settle(at: Coordinator) -> list[str]:
     usages = [_from_cluster(job, known[job.external_id], classes[job.tag]) for job in told]
     at.store.account_jobs([*usages, *(_from_events(job, classes[job.tag]) for job in lost)], now)
     if kept and lost:
-        return [f"the accounting knows nothing of {len(lost)} jobs; their hours are those of event files"]
+        return [
+            f"the accounting knows nothing of {number_of(len(lost), 'job')}; their hours are those of event files"
+        ]
     return []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sgonz.plan.snapshot import Snapshot
+from sgonz.plan.wording import number_of
 
 Jobs = list[tuple[str, ...]]
 
@@ -17,7 +18,10 @@ def free_jobs(snapshot: Snapshot) -> tuple[int | None, str]:
     room = max(0, most - len(snapshot.busy))
     if snapshot.free_jobs is not None and snapshot.free_jobs <= room:
         return snapshot.free_jobs, snapshot.full
-    return room, f"cap: max_jobs = {most}, and {len(snapshot.busy)} jobs are out; `sgonz set` changes it"
+    return (
+        room,
+        f"cap: max_jobs = {most}, and {number_of(len(snapshot.busy), 'job is', 'jobs are')} out; `sgonz set` changes it",
+    )
 
 
 def within_gpus(snapshot: Snapshot, jobs: Sequence[tuple[str, ...]]) -> tuple[Jobs, str | None]:

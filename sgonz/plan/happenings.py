@@ -12,6 +12,7 @@ from sgonz.plan.remedy import said
 from sgonz.plan.runs import State
 from sgonz.plan.snapshot import Decision
 from sgonz.plan.state import RunRow
+from sgonz.plan.wording import number_of
 
 What = Literal["finished", "stalled", "needs_person"]
 MOST = 20  # causes that are told one by one
@@ -43,7 +44,11 @@ def happenings(rows: Sequence[RunRow], decision: Decision) -> list[Happening]:
     held = Counter(decision.for_person.values())
     for reason, size in held.most_common(MOST):
         found.append(
-            Happening(what="needs_person", key=f"held {reason}", text=f"{size:,} runs are held: {reason}")
+            Happening(
+                what="needs_person",
+                key=f"held {reason}",
+                text=f"{number_of(size, 'run is', 'runs are')} held: {reason}",
+            )
         )
     return found + _failures(rows)
 
@@ -63,7 +68,10 @@ def _failures(rows: Sequence[RunRow]) -> list[Happening]:
     found = []
     for key, size in causes.most_common(MOST):
         (dataset, why), row = key, one[key]
-        what = "failed and are not tried again" if row.state is State.FAILED else "wait for a word"
-        text = f"{size:,} runs of {dataset} {what}: {said(why) if row.state is State.FAILED else row.reason or why} (sgonz logs {row.run_id[:8]})"
+        if row.state is State.FAILED:
+            what = "failed and is not tried again" if size == 1 else "failed and are not tried again"
+        else:
+            what = "waits for a word" if size == 1 else "wait for a word"
+        text = f"{number_of(size, 'run')} of {dataset} {what}: {said(why) if row.state is State.FAILED else row.reason or why} (sgonz logs {row.run_id[:8]})"
         found.append(Happening(what="needs_person", key=f"failed {dataset} {why}", text=text))
     return found

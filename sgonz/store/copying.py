@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Table, insert, select, update
 
 from sgonz.errors import StoreError
+from sgonz.plan.wording import number_of
 from sgonz.store import migrate
 from sgonz.store.connect import begin, is_url, make_file, new_engine, shown, workspace_name
 from sgonz.store.maintain import TABLES
@@ -90,7 +91,7 @@ def _copy_table(table: Table, one: Side, other: Side, folder: str, say: Callable
     count, checksum = _sum(table, one)
     written = 0
     if _sum(table, other) != (count, checksum):
-        say(f"{table.name}: {count} rows")
+        say(f"{table.name}: {number_of(count, 'row')}")
         written = _write(table, one, other)
         if (found := _sum(table, other)) != (count, checksum):
             raise StoreError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, func, select, text
 
 from sgonz.errors import StoreError
+from sgonz.plan.wording import number_of
 from sgonz.rundir import disk_errors
 from sgonz.store import migrate
 from sgonz.store.connect import begin, is_url, make_file, new_engine, shown
@@ -58,7 +59,9 @@ def _dangling(connection: Connection) -> list[str]:
                 .where(*(own.is_not(None) for own, _ in pairs), ~select(other).where(*joined).exists())
             )
             if count := connection.execute(lost).scalar():
-                wrong.append(f"{table.name}: {count} rows point to no {key.referred_table.name}")
+                wrong.append(
+                    f"{table.name}: {number_of(count, 'row points', 'rows point')} to no {key.referred_table.name}"
+                )
     return wrong
 
 

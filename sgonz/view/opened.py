@@ -7,6 +7,7 @@ from rich.text import Text
 from sgonz.looking.scene import Opened, Scene, Tried
 from sgonz.plan.runs import State
 from sgonz.plan.state import ScoreRow
+from sgonz.plan.wording import number_of
 from sgonz.view.figures import MISSING, loss, plain, printable, rate
 from sgonz.view.glyphs import plot
 from sgonz.view.grid import Field, grid, own, words
@@ -108,7 +109,7 @@ def _legend(curve: tuple[ScoreRow, ...], side: int) -> Text:
         default=None,
     )
     line = Text(" " * side, end="").append("validation", "cyan").append(" and training loss over ", "dim")
-    line.append(f"{len(curve)} validations", "dim")
+    line.append(number_of(len(curve), "validation"), "dim")
     return line.append(f", best {loss(best.validation_loss)} at epoch {best.epoch}", "dim") if best else line
 
 

@@ -106,7 +106,7 @@ def test_a_job_of_another_cluster_with_the_same_number_is_left_alone(start: Star
     older = msgspec.structs.replace(ours, tag="sgonz-0000-000008", external_id=number)
     at = sweep.at.cluster
     assert {tag for tag, _ in at.poll([ours, theirs, older])} == {ours.tag, older.tag}
-    assert "1 jobs are in cluster elsewhere; turns with its profile follow them" in at.remarks()
+    assert "1 job is in cluster elsewhere; turns with its profile follow what is there" in at.remarks()
     assert at.explain(theirs) is None
     assert at.used([f"{number}@elsewhere"]) == {}
     at.cancel([theirs])
