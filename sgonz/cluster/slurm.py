@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sgonz.cluster import slurm_pending
+from sgonz.cluster import slurm_pending, slurm_unlisted
 from sgonz.cluster.base import (
     HeldByQuota,
     JobReport,
-    JobStatus,
     JobUsage,
     NoAnswer,
     SubmissionRefused,
     Written,
 )
-from sgonz.cluster.profile import Profile
+from sgonz.cluster.profile import Profile, Resource
 from sgonz.cluster.slurm_ids import Key, elsewhere, external_id, key_in
 from sgonz.cluster.slurm_limits import Limits, limits_without_accounting, recent_limits
 from sgonz.cluster.slurm_requests import COMMAND_SECONDS, Requests
@@ -32,13 +31,13 @@ from sgonz.cluster.slurm_words import (
     SACCT_FORMAT,
     SQUEUE_FORMAT,
     Line,
+    by_key,
     fold,
     is_quota,
     is_silence,
     read_sacct,
     read_squeue,
 )
-from sgonz.plan.runs import Outcome
 from sgonz.plan.state import JobRow
 from sgonz.plan.wording import number_of
 from sgonz.rundir import JobList, Workdir, write_atomic
@@ -123,9 +122,7 @@ class SlurmCluster:
         from sgonz.cluster.slurm_executor import ArrayExecutor  # submitit: 0.1 s, and only here
 
         folder = workdir.job(jobs.tag).absolute()
-        _, resource = self._profile.resource_for("default")
-        if jobs.resource is not None:
-            resource = self._profile.resources[jobs.resource]
+        resource = self._asked(jobs)
         excluded = tuple(sorted({*resource.exclude, *self.requests.notes.avoided}))
         resource = msgspec.structs.replace(resource, exclude=excluded)
         if jobs.memory_gb is not None:
@@ -143,6 +140,12 @@ class SlurmCluster:
             resource=self._profile.within_limits(resource),
             send=self.sbatch,
         )
+
+    def _asked(self, jobs: JobList) -> Resource:
+        """The resource class of a submission."""
+        if jobs.resource is None:
+            return self._profile.resource_for("default")[1]
+        return self._profile.resources[jobs.resource]
 
     def sbatch(self, command: Sequence[str]) -> str:
         """What sbatch prints. Raises what a submission raises."""
@@ -180,7 +183,7 @@ class SlurmCluster:
         ]
         if not keys or self._listing is None:
             return {}
-        listed = _by_key(self._listing, (key for key, _ in keys.values()))
+        listed = by_key(self._listing, (key for key, _ in keys.values()))
         reports = {name: line.report for name, (key, _) in keys.items() if (line := listed.get(key))}
         held = Counter(line.reason for line in listed.values() if line.is_held)
         self._remarks += [
@@ -192,32 +195,28 @@ class SlurmCluster:
         return {name: report for name, report in reports.items() if report is not None}
 
     def _of_unlisted(
-        self, unlisted: Mapping[tuple[str, int], tuple[tuple[int, int], JobRow]]
-    ) -> dict[tuple[str, int], JobReport | None]:
+        self, unlisted: Mapping[slurm_unlisted.Name, tuple[Key, JobRow]]
+    ) -> dict[slurm_unlisted.Name, JobReport | None]:
         """Jobs that squeue, which did answer, does not know."""
-        reports: dict[tuple[str, int], JobReport | None] = {
-            name: JobReport(status=JobStatus.GONE, evidence="its worker said that it leaves, and it left squeue")
-            for name, (_, job) in unlisted.items()
-            if job.ended
-        }  # fmt: skip
-        asked = {name: key for name, (key, _) in unlisted.items() if name not in reports}
+        left: dict[slurm_unlisted.Name, JobReport | None] = {
+            name: slurm_unlisted.LEFT for name, (_, job) in unlisted.items() if job.ended
+        }
+        asked = {name: known for name, known in unlisted.items() if name not in left}
         try:
-            lines = self._accounted(asked.values())
+            lines = self._accounted([key for key, _ in asked.values()])
         except NoAnswer as silence:
             self._remarks.append(silence.message)
-            return reports
-        known = _by_key(lines, asked.values())
+            return left
         listed = (*lines, *(self._listing or ())) if self.keeps_accounts else ()
-        arrays = {line.array for line in listed}
-        for name, key in asked.items():
-            line = known.get(key)
-            if line is not None and line.is_over:
-                reports[name] = line.report
-            else:
-                waited = line is None and key[0] in arrays and not unlisted[name][1].started
-                reports[name] = self._vanished(key, waited=waited)
-        self._remember_missing([key for name, key in asked.items() if reports[name] is None])
-        return reports
+        reports = slurm_unlisted.reports(
+            asked,
+            lines,
+            known_arrays=(line.array for line in listed),
+            missing=self.requests.notes.missing,
+            patience=self._vanished_seconds,
+        )
+        self._remember_missing([asked[name][0] for name, report in reports.items() if report is None])
+        return left | reports
 
     def _accounted(self, keys: Collection[Key]) -> list[Line]:
         """What sacct says of the arrays of these jobs."""
@@ -227,27 +226,10 @@ class SlurmCluster:
         answer = self.requests.ask("sacct", "-X", "-n", "-P", "-j", arrays, "-o", SACCT_FORMAT)
         return read_sacct(answer)
 
-    def _vanished(self, key: Key, *, waited: bool) -> JobReport | None:
-        """A job that both have not known for long enough; None before that.
-
-        Of an array of which others are known, one that never started was cancelled while it `waited`: Slurm takes it
-        out of the array's line in the queue and keeps no record of it.
-        """
-        since = self.requests.notes.missing.get(f"{key[0]}_{key[1]}")
-        if since is None or time.time() - since < self._vanished_seconds:
-            return None
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
-        evidence = f"neither squeue nor sacct has known it since {when}"
-        if waited:
-            evidence += "; of its array others are known: it was cancelled while it waited"
-        outcome = Outcome.CANCELLED if waited else Outcome.UNKNOWN
-        return JobReport(status=JobStatus.GONE, outcome=outcome, evidence=evidence)
-
     def _remember_missing(self, keys: Iterable[Key]) -> None:
         before = self.requests.notes.missing
         now = time.time()
-        names = [f"{array}_{index}" for array, index in keys]
-        missing = {name: before.get(name, now) for name in names}
+        missing = {name: before.get(name, now) for name in map(slurm_unlisted.missing_name, keys)}
         if missing != before:
             self.requests.notes.missing = missing
             self.requests.save()
@@ -290,10 +272,7 @@ class SlurmCluster:
         arrays = {key[0]: job.tag for job in live if (key := self._key(job)) is not None}
         for array, tag in arrays.items():
             asked = msgspec.json.decode((workdir.job(tag) / "job.json").read_bytes(), type=JobList)
-            _, resource = self._profile.resource_for("default")
-            if asked.resource is not None:
-                resource = self._profile.resources[asked.resource]
-            excluded = ",".join(sorted({*resource.exclude, *nodes}))
+            excluded = ",".join(sorted({*self._asked(asked).exclude, *nodes}))
             # Those of an array that run already are passed over, with an error that says so.
             self.requests.run(["scontrol", "update", f"JobId={array}", f"ExcNodeList={excluded}"])
 
@@ -386,16 +365,3 @@ class SlurmCluster:
             except NoAnswer:
                 return limits_without_accounting(self.requests)
         return self._limits
-
-
-def _by_key(lines: Sequence[Line], wanted: Iterable[Key]) -> dict[Key, Line]:
-    """The line of every wanted job; one that stands for a whole array speaks for what no other line names."""
-    named: dict[tuple[int, int], Line] = {}
-    whole: dict[int, Line] = {}
-    for line in lines:
-        if line.indices is None:
-            whole[line.array] = line
-        else:
-            named |= {(line.array, index): line for index in line.indices}
-    found = {key: named.get(key) or whole.get(key[0]) for key in wanted}
-    return {key: line for key, line in found.items() if line is not None}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sgonz.cluster.base import JobReport, JobStatus
+from sgonz.cluster.slurm_ids import Key
 from sgonz.plan.runs import Outcome
 
 QUEUED, RUNNING, GONE = JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.GONE
@@ -108,6 +109,19 @@ def read_sacct(text: str) -> list[Line]:
             evidence = f"sacct: {words}, exit code {code}, ended {end}"
             found.append(Line(int(array), read_indices(indices), state, evidence, node=_one(nodes)))
     return found
+
+
+def by_key(lines: Sequence[Line], wanted: Iterable[Key]) -> dict[Key, Line]:
+    """The line of every wanted job; one that stands for a whole array speaks for what no other line names."""
+    named: dict[Key, Line] = {}
+    whole: dict[int, Line] = {}
+    for line in lines:
+        if line.indices is None:
+            whole[line.array] = line
+        else:
+            named |= {(line.array, index): line for index in line.indices}
+    found = {key: named.get(key) or whole.get(key[0]) for key in wanted}
+    return {key: line for key, line in found.items() if line is not None}
 
 
 def read_indices(text: str) -> frozenset[int] | None:
