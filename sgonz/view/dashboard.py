@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from textwrap import wrap
 
 from rich.text import Text
 
 from sgonz.looking.scene import Scene
 from sgonz.plan.state import RunRow
+from sgonz.plan.wording import number_of
 from sgonz.view import panels
 from sgonz.view.figures import printable
 from sgonz.view.glyphs import bar
@@ -22,7 +24,7 @@ WIDE = 150  # columns from which two panels stand side by side
 STALE_SECONDS = 120.0  # after which nobody seems to make turns
 HELP = (
     ("1 - 6, Tab, arrows left and right", "go from page to page"),
-    ("arrows up and down, j k, PageUp PageDown, g G", "move in a list"),
+    ("arrows up and down, j k, PageUp PageDown, g G", "move in a list or a text"),
     ("Enter", "open the chosen run; Esc goes back"),
     ("/", 'choose runs: dataset in (pos, ner) and state = FAILED; c takes the choice back'),
     ("Ctrl-L", "draw everything anew"),
@@ -42,8 +44,10 @@ def screen(scene: Scene, sight: Sight, width: int, height: int, *, plain: bool =
     """The whole screen, a line of text for each line of the terminal."""
     paper = Paper(width=width, plain=plain)
     top = header(scene, sight, paper)
-    room = height - len(top) - 1
-    lines = [*top, *_body(scene, sight, paper, max(0, room))[: max(0, room)]]
+    room = max(0, height - len(top) - 1)
+    text = _text(scene, sight, paper, room)
+    body = _page(scene, sight, paper, room) if text is None else _from(text, sight.scroll, room)
+    lines = [*top, *body[:room]]
     lines += [Text(end="")] * (height - 1 - len(lines))
     return [_cut(line, width) for line in [*lines[: height - 1], _footer(scene, sight, paper)]]
 
@@ -53,6 +57,16 @@ def rows_of(scene: Scene, sight: Sight, height: int) -> int:
     return max(
         1, height - len(header(scene, sight, Paper(width=80))) - 2 - (2 if sight.page == "failures" else 0)
     )
+
+
+def kept_scroll(scene: Scene, sight: Sight, width: int, height: int) -> Sight:
+    """The same, scrolled no further than to the last line."""
+    if not sight.scroll:
+        return sight
+    paper = Paper(width=width)
+    room = max(0, height - len(header(scene, sight, paper)) - 1)
+    text = _text(scene, sight, paper, room) or []
+    return replace(sight, scroll=max(0, min(sight.scroll, len(text) - room)))
 
 
 def header(scene: Scene, sight: Sight, paper: Paper) -> list[Text]:
@@ -160,11 +174,24 @@ def _place(sight: Sight, size: int) -> str:
     return f"{sight.chosen + 1:,} of {size:,}" if size else "none"
 
 
-def _body(scene: Scene, sight: Sight, paper: Paper, room: int) -> list[Text]:
+def _text(scene: Scene, sight: Sight, paper: Paper, room: int) -> list[Text] | None:
+    """What is read by scrolling, whole; None on a page."""
     if sight.help:
-        return _help(sight, paper)
-    if sight.opened:
-        return opened(scene, paper, room)[sight.scroll :]
+        return _help(paper)
+    return opened(scene, paper, room) if sight.opened else None
+
+
+def _from(lines: list[Text], first: int, room: int) -> list[Text]:
+    """As many lines as fit, and where some are left how many."""
+    first = max(0, min(first, len(lines) - room))
+    left = len(lines) - first - room
+    if left <= 0 or not room:
+        return lines[first:]
+    below = number_of(left + 1, "more line")
+    return [*lines[first : first + room - 1], words(f"-- {below}: arrow down, PageDown --", "dim")]
+
+
+def _page(scene: Scene, sight: Sight, paper: Paper, room: int) -> list[Text]:
     match sight.page:
         case "running":
             mark = sight.chosen - scene.running_first
@@ -193,7 +220,7 @@ def _nothing(text: str) -> list[Text]:
     return [Text(end=""), words(text, "dim")]
 
 
-def _help(sight: Sight, paper: Paper) -> list[Text]:
+def _help(paper: Paper) -> list[Text]:
     size = max(len(keys) for keys, _ in HELP)
     lines = []
     for keys, meaning in HELP:
@@ -202,7 +229,7 @@ def _help(sight: Sight, paper: Paper) -> list[Text]:
         else:
             parts = wrap(meaning, max(20, paper.width - 4))
             lines += [words(keys, "bold"), *(Text(f"    {part}", end="") for part in parts)]
-    return lines[sight.scroll :]
+    return lines
 
 
 def _failures(scene: Scene, sight: Sight, paper: Paper, room: int) -> list[Text]:

@@ -13,7 +13,7 @@ import msgspec
 
 from sgonz.looking.scene import Request, Scene
 from sgonz.view.cells import console_for
-from sgonz.view.dashboard import rows_of, screen
+from sgonz.view.dashboard import kept_scroll, rows_of, screen
 from sgonz.view.paint import Painter
 from sgonz.view.sight import Sight, kept_in_view, press, request, total
 from sgonz.view.terminal import Terminal
@@ -100,6 +100,7 @@ def _step(
         scene = msgspec.structs.replace(scene, now=time.time())
         rows = rows_of(scene, sight, height)
         sight = kept_in_view(sight, total(sight, scene), rows) if scene_is_of(sight, scene) else sight
+        sight = kept_scroll(scene, sight, width, height)
         looker.ask(request(sight, max(rows, height)))
         if terminal.ready:
             terminal.draw(painter.paint(screen(scene, sight, width, height, plain=plain), width))

@@ -17,6 +17,7 @@ KEYS = {
     b"\x15": "erase all", b"\x0c": "redraw", b"\x1b": "escape", b"\x03": "q", b"\x04": "q",
     b"\x1b[0n": "answered",  # by the terminal, to the question whether it has shown everything
 }  # fmt: skip
+END = 1_000_000  # more lines than any text has; see dashboard.kept_scroll
 LONGEST = max(map(len, KEYS))
 
 
@@ -139,6 +140,8 @@ def _inside(sight: Sight, key: str, rows: int) -> Sight:
         return replace(sight, scroll=max(0, sight.scroll + steps[key]))
     if key in ("home", "g"):
         return replace(sight, scroll=0)
+    if key in ("end", "G"):
+        return replace(sight, scroll=END)
     if key in ("escape", "erase", "left", "enter", "?", "h"):
         return replace(sight, help=False, opened=None if not sight.help else sight.opened, scroll=0)
     page = _page(sight, key)

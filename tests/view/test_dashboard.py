@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from sgonz.looking.scene import Scene
-from sgonz.view.dashboard import screen
-from sgonz.view.sight import LISTS, PAGES, Sight
+from sgonz.view.dashboard import kept_scroll, screen
+from sgonz.view.sight import LISTS, PAGES, Sight, press
 
 SCREENS = Path(__file__).parent / "screens"
 SIZES = ((80, 24), (200, 60))
@@ -69,6 +69,18 @@ def test_every_size_is_filled_and_never_exceeded(
     assert len(lines) == height
     assert all(cell_len(line.plain) <= width for line in lines)
     assert all(line.plain.isprintable() or not line.plain for line in lines)
+
+
+@pytest.mark.parametrize("case", ["help", "opened"])
+def test_what_does_not_fit_is_announced_and_can_be_scrolled_to(case: str) -> None:
+    scene, sight = CASES[case]
+    whole = [line.plain for line in screen(scene, sight, 80, 70) if line.plain]
+    assert any("more lines: arrow down" in line.plain for line in screen(scene, sight, 80, 20))
+    end = kept_scroll(scene, press(sight, "end", scene, 10), 80, 20)
+    below = [line.plain for line in screen(scene, end, 80, 20)]
+    assert below[-2:] == whole[-2:]
+    assert not any("more lines" in line for line in below)
+    assert kept_scroll(scene, press(end, "up", scene, 10), 80, 20).scroll == end.scroll - 1
 
 
 def test_plain_signs_are_used_where_the_terminal_knows_no_others() -> None:
