@@ -28,6 +28,7 @@ from sgonz.sweep.opening import reopen
 from sgonz.sweep.planned import workdir_of
 
 COLUMNS = ("run_id", "kind", "dataset", "model", "state")
+NONE_YET = "no unfinished run is meant now; one that is planned later"
 Act = Callable[[Coordinator, Sequence[RunRow]], int]
 
 
@@ -53,7 +54,7 @@ def cancel(run_ids: Sequence[str], *, yes: bool, **selection: Any) -> None:
                 f"Cancel all {len(found)} unfinished runs of {at.sweep.name}?", abort=True, err=True
             )
         # Also where nothing is left to cancel: one that was killed half-way may have left jobs behind.
-        _do(at, found, "cancelled", cancel_runs, asked, always=True)
+        _do(at, found, "cancelled", cancel_runs, asked, none="no run cancelled")
         if not asked.dry_run:
             detached.settle(at, {at.sweep.name: looked(at)[1].finished})
 
@@ -102,7 +103,8 @@ def say(what: What, run_ids: Sequence[str], *, reason: str | None = None, **sele
             steering.say(at, what, where=order.where, run_ids=order.run_ids, reason=reason)
             return len(rows)
 
-        _do(at, found, done, act, asked, always=True)
+        none = {"resume": "nothing was held back"}.get(what, f"{NONE_YET} would be {done.split(';')[0]}")
+        _do(at, found, done, act, asked, none=none)
 
 
 def change(pairs: Sequence[str], **selection: Any) -> None:
@@ -168,7 +170,8 @@ def _prioritise(at: Coordinator, value: float, asked: Selection) -> None:
         steering.say(at, "priority", where=order.where, run_ids=order.run_ids, value=value)
         return len(rows)
 
-    _do(at, found, f"of priority {value:g}; the highest is sent first", act, asked, always=True)
+    done = f"of priority {value:g}; the highest is sent first"
+    _do(at, found, done, act, asked, none=f"{NONE_YET} would be of priority {value:g}")
 
 
 def _order(what: What, rows: Sequence[RunRow], run_ids: Sequence[str], asked: Selection) -> Order:
@@ -202,12 +205,12 @@ def _show_caps(at: Coordinator, caps: Mapping[str, float | None], asked: Selecti
 
 
 def _do(
-    at: Coordinator, rows: Sequence[RunRow], done: str, act: Act, asked: Selection, *, always: bool = False
+    at: Coordinator, rows: Sequence[RunRow], done: str, act: Act, asked: Selection, *, none: str | None = None
 ) -> None:
-    """Say which runs are meant, or act on them; an order is written down even where no run is meant yet."""
+    """Say which runs are meant, or act on them; with `none`, which says so, also where no run is meant yet."""
     listed = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
     if not asked.dry_run:
-        count = act(at, rows) if rows or always else 0
+        count = act(at, rows) if rows or none else 0
     if asked.output != "table":
         options.print_rows(listed, asked.output, COLUMNS)
     elif asked.dry_run:
@@ -216,7 +219,7 @@ def _do(
     if asked.dry_run:
         options.say(f"{_counted(len(rows))} would be {done.split(';')[0]}")
     else:
-        options.say(f"{_counted(count)} {done}" if count else f"no run {done.split(';')[0]}")
+        options.say(f"{_counted(count)} {done}" if count else none or f"no run {done.split(';')[0]}")
 
 
 def _counted(count: int) -> str:
