@@ -44,7 +44,8 @@ def compare(
     """`{"results": [...], "summary": [...]}` of the selected rows of `answers.results()`.
 
     `published_as` gives the catalog's name of every data set, None where it is not a published one. Runs of
-    several seeds count with their mean. `per_second` is what was measured here: model -> device -> inferences.
+    several seeds count with their mean. What followed the study's own protocol counts as the study printed it:
+    accuracies and exact matches with two decimals. `per_second` is what was measured here: model -> device -> inferences.
     """
     chosen = [row for row in results if row["selected"] and not row["superseded"]]
     compared = list(_compared(chosen, published_as))
@@ -101,6 +102,8 @@ def _beside(rows: Sequence[Row], metric: str, published: float | None) -> dict[s
     ours = (
         fmean(there) if len(there) == len(scores) else None
     )  # a mean of some of the seeds is another number
+    if ours is not None and all(row["protocol"] == "paper" for row in rows):
+        ours = scoring.as_printed(metric, ours)
     difference = None if ours is None or published is None else round(ours - published, 6)
     return {"ours": ours, "published": published, "difference": difference}
 

@@ -74,6 +74,17 @@ def millions(parameters: int) -> int:
     return (parameters + 500_000) // 1_000_000
 
 
+def as_printed(metric: str, percent: float) -> float:
+    """A test score in percent as the published tables have it: accuracy by its own rule, exact match cut."""
+    match metric:
+        case "accuracy":
+            return float(printed_accuracy(percent / 100))
+        case "exact_match":
+            return float(trunc2(percent))
+        case _:
+            return percent
+
+
 def printed_accuracy(fraction: float) -> Decimal:
     """An accuracy in percent as published: the fraction in single precision, to four decimals, times 100."""
     single: float = struct.unpack("f", struct.pack("f", fraction))[0]

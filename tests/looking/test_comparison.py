@@ -21,7 +21,7 @@ SHAPES = {name: model.architecture() for name, model in catalog.models().items()
 def row(kind: str, model: str, dataset: str, test: dict[str, float], **facts: Any) -> dict[str, Any]:
     return {"run_id": f"{kind}{model}{dataset}", "kind": kind, "model": model, "dataset": dataset, "teacher": None,
             "metric": catalog.datasets()[dataset].metric if dataset in NAMES else "f1", "test": test, "selected": True,
-            "superseded": False, **facts}  # fmt: skip
+            "superseded": False, "protocol": "sound", **facts}  # fmt: skip
 
 
 def as_ours(published: PublishedRow) -> list[dict[str, Any]]:
@@ -61,6 +61,17 @@ def test_seeds_count_with_their_mean_once_all_of_them_are_scored() -> None:
     ours.append(row("finetune", "albeto-tiny", "mldoc", {}))
     (found,) = compare(ours, NAMES, SHAPES)["results"]
     assert (found["ours"], found["difference"], found["seeds"]) == (None, None, 3)
+
+
+def test_scores_of_the_published_protocol_are_compared_as_they_were_printed() -> None:
+    def ours(protocol: str) -> list[float]:
+        tar = {"f1": 70.1234, "exact_match": 61.999}
+        rows = [row("finetune", "albeto-tiny", "mldoc", {"accuracy": 96.375}, protocol=protocol),
+                row("finetune", "albeto-tiny", "tar", tar, protocol=protocol)]  # fmt: skip
+        return [found["ours"] for found in compare(rows, NAMES, SHAPES)["results"]]
+
+    assert ours("sound") == [96.375, 70.1234, 61.999]
+    assert ours("paper") == [96.38, 70.1234, 61.99]
 
 
 def test_a_model_without_all_eight_data_sets_has_no_score_but_its_speedup() -> None:
