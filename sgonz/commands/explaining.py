@@ -48,7 +48,14 @@ def of_run(at: Coordinator, row: RunRow, rows: Sequence[RunRow], decision: Decis
         "failures": row.failures, "last_failure": row.signature,
         "error": newest.error if newest else None, "what_helps": newest.remedy if newest else None, "generation": row.generation, "job": row.tag,
         "scheduler_id": job.external_id if job else None, "folder": str(at.workdir.run(row.run_id).root),
+        "model_folder": _model_folder(at, row),
     }  # fmt: skip
+
+
+def _model_folder(at: Coordinator, row: RunRow) -> str | None:
+    """Where `from_pretrained` finds a run's weights; None where they were not kept, or are not there yet."""
+    folder = at.workdir.run(row.run_id).output / "model"
+    return str(folder) if folder.is_dir() else None
 
 
 def of_gate(dataset: str, rows: Sequence[RunRow], decision: Decision) -> dict[str, Any]:

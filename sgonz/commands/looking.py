@@ -28,9 +28,11 @@ from sgonz.sweep.planned import workdir_of
 from sgonz.workdir import costs
 
 FOLLOW_SECONDS = 1.0  # between looks at logs; a shared disk shows them no sooner
+MODEL = "model"  # kind of what a run left: the folder that `from_pretrained` reads
 PEOPLE = ("table", "markdown", "latex")  # formats that people read
 RESULT_COLUMNS = ("run_id", "kind", "dataset", "model", "teacher", "protocol", "seed", "learning_rate", "batch_size", "epochs",
-                  "best_epoch", "validation_loss", "validation", "test", "selected", "selected_by_metric", "state", "flags")  # fmt: skip
+                  "best_epoch", "validation_loss", "validation", "test", "selected", "selected_by_metric", "state", "flags",
+                  "model_folder")  # fmt: skip
 
 PAPER_COLUMNS = ("dataset", "kind", "model", "teacher", "seed", "learning_rate", "batch_size", "epoch",
                  "validation_loss", "metric", "validation", "test")  # fmt: skip
@@ -122,7 +124,10 @@ def results(
         measured = at.store.benchmarks() if compare else []
         found = answers.results(rows, _metrics(at), notes)
         ids = {row.run_id for row in chosen(rows, where)}
-    found = [row for row in found if row["run_id"] in ids]
+        folders = {
+            one.run_id: str(at.workdir.root / one.path) for one in at.store.artifacts() if one.kind == MODEL
+        }
+    found = [{**row, "model_folder": folders.get(row["run_id"])} for row in found if row["run_id"] in ids]
     selected = output in ("table", "markdown", "latex") and not (everything or where or compare)
     found = (answers.leaderboard(found) if selected else found)[:limit]
     if compare:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Flags of runs whose predictions say that they learned nothing.
+CONSTANT = "constant_predictions"
+MAJORITY = "majority_level"
 COLLAPSED_POINTS = 15.0  # below the best run of the same model and data set in one stage
 SUSPECT_POINTS = 25.0  # below the best model of one stage on a data set
 MAJORITY_POINTS = 2.0  # above the share of the most common label

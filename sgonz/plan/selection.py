@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from sgonz.errors import SpecError
-from sgonz.plan.health import collapsed
+from sgonz.plan.health import CONSTANT, MAJORITY, collapsed
 from sgonz.plan.runs import COMPLETED, FINETUNE, Kind, Task
 from sgonz.plan.state import RunRow
 
-COLLAPSE_FLAGS = frozenset({"constant_predictions", "majority_level"})
+COLLAPSE_FLAGS = frozenset({CONSTANT, MAJORITY})
 TRAINED = frozenset({FINETUNE, Kind.DISTILL})
 Group = tuple[Any, ...]
 LOSS = "validation_loss"

@@ -205,7 +205,7 @@ def explain(error: msgspec.ValidationError, kind: Any, source: str, prefix: str 
     what, where = found["what"], (found["where"] or "$")
     of_table = re.fullmatch(r"key` in `(.*)", where)  # a table whose keys are words to choose from
     where = (of_table[1] if of_table else where).removeprefix("$").lstrip(".")
-    key = ".".join(part for part in (prefix, where) if part)
+    key = _as_written(".".join(part for part in (prefix, where) if part))
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL)
     if unknown:
         allowed = _fields_at(kind, where)
@@ -225,6 +225,11 @@ def explain(error: msgspec.ValidationError, kind: Any, source: str, prefix: str 
         hint = f"Allowed: {', '.join(choices)}."
         return SpecError(f"{source}: {key}: {value!r} is not one of its values{guess}", hint=hint)
     return SpecError(f"{source}: {key or 'the file'}: {_plain(what)}")
+
+
+def _as_written(key: str) -> str:
+    """A distillation's models are called students in the file."""
+    return re.sub(r"^(distill(?:\.override\[\d+\])?)\.models\b", r"\1.students", key)
 
 
 def unknown_key(key: str, allowed: Sequence[str], source: str) -> SpecError:

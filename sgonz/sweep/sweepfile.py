@@ -20,8 +20,16 @@ def find(name: str) -> Path:
     for candidate in (Path(name), Path("jobs") / f"{name}.toml", shipped("jobs") / f"{name}.toml"):
         if candidate.is_file():
             return candidate
+    beside = Path(f"{name}.toml")
+    if beside.is_file():
+        raise SpecError(
+            f"there is no sweep {name} in jobs/", hint=f"The file here is given by its path: {beside}."
+        )
     nearby = _named(Path("jobs"), shipped("jobs"))
-    raise SpecError(f"there is no sweep file {name}", hint=f"Give a path, or one of: {nearby}.")
+    what = (
+        f"{name} is a folder, not a sweep file" if Path(name).is_dir() else f"there is no sweep file {name}"
+    )
+    raise SpecError(what, hint=f"Give a path, or one of: {nearby}.")
 
 
 def _named(*folders: Path) -> str:

@@ -7,11 +7,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sgonz.plan.health import at_majority_level
+from sgonz.plan.health import CONSTANT, MAJORITY, at_majority_level
 from sgonz.plan.runs import Task
-
-CONSTANT = "constant_predictions"
-MAJORITY = "majority_level"
 
 
 def run_flags(

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from sgonz.plan.health import CONSTANT
 from sgonz.plan.runs import State
 from sgonz.view.cells import Column, cut, table_of
 from sgonz.view.figures import MISSING, count, loss, rate, score
@@ -41,6 +42,18 @@ def leaderboard_table(rows: Sequence[Row], width: int) -> RenderableType:
         Column(heading="test", cell=lambda row: cut(score(row["test"])), number=True),
     ]
     return table_of(columns, rows, width=width, group=lambda row: row["dataset"])
+
+
+def one_answer_lines(rows: Sequence[Row]) -> list[str]:
+    """A line for each data set on which models of `leaderboard()` tell nothing apart."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if CONSTANT in row["flags"]:
+            found.setdefault(row["dataset"], []).append(row["model"])
+    return [
+        f"{dataset}: one answer to everything from {', '.join(dict.fromkeys(models))}"
+        for dataset, models in found.items()
+    ]
 
 
 def _same(row: Row, before: Row | None) -> bool:

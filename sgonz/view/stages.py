@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sgonz.plan.health import CONSTANT
 from sgonz.plan.runs import Kind, State
 from sgonz.view.cells import Column, cut, table_of
 from sgonz.view.figures import MISSING, loss
@@ -51,6 +52,15 @@ def stage_table(
     if any(_lost(facts) for facts in datasets.values()):
         columns.append(Column(heading="failed", cell=_failed, number=True))
     return table_of(columns, rows, width=width, box=box)
+
+
+def doubts(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each data set whose teacher learned nothing that could be taught."""
+    return [
+        f"{name}: its teacher {facts['teacher_model']} gives one answer to everything; try other settings"
+        for name, facts in datasets.items()
+        if CONSTANT in facts.get("teacher_flags", ())
+    ]
 
 
 def other_choices(datasets: Mapping[str, Mapping[str, Any]]) -> list[str]:

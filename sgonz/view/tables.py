@@ -13,11 +13,11 @@ from rich.text import Text
 from sgonz.plan.remedy import said
 from sgonz.plan.runs import State
 from sgonz.plan.wording import number_of
-from sgonz.view.boards import leaderboard_table, results_table
+from sgonz.view.boards import leaderboard_table, one_answer_lines, results_table
 from sgonz.view.cells import Column, Row, cut, stdout_console, table_of, whole
 from sgonz.view.figures import MISSING, done_of, plain, printable
 from sgonz.view.matrix import plan_screen
-from sgonz.view.stages import STYLES, counts_line, other_choices, stage_table
+from sgonz.view.stages import STYLES, counts_line, doubts, other_choices, stage_table
 
 FAILURES_SHOWN = 20
 ROWS_MEASURED = 1000
@@ -35,6 +35,8 @@ def show_leaderboard(rows: Sequence[Row], *, console: Console | None = None) -> 
     """Print rows of `leaderboard()`."""
     console = console or stdout_console()
     console.print(leaderboard_table(rows, console.width))
+    for line in one_answer_lines(rows):
+        console.print(whole(line, "yellow"))
 
 
 def show_results(rows: Sequence[Row], *, console: Console | None = None) -> None:
@@ -69,6 +71,7 @@ def status_screen(answer: Mapping[str, Any], width: int) -> RenderableType:
         *map(whole, _label_lines(answer)),
         stage_table(answer["datasets"], width=width),
     ]
+    parts += [whole(line, "yellow") for line in doubts(answer["datasets"])]
     parts += [whole(line, "dim") for line in other_choices(answer["datasets"])]
     if answer["waiting"]:
         reasons = sorted(answer["waiting"].items(), key=lambda pair: -pair[1])

@@ -118,6 +118,12 @@ def test_a_missing_sweep_file_lists_those_that_exist(folder: Path):
     refused(sgonz(folder, "run", "nothing"), "there is no sweep file nothing", "demo")
 
 
+def test_a_name_that_stands_beside_says_its_path(folder: Path):
+    refused(sgonz(folder, "plan", "sweep"), "there is no sweep sweep in jobs/", "its path: sweep.toml")
+    (folder / "jobs").mkdir()
+    refused(sgonz(folder, "plan", "jobs"), "jobs is a folder, not a sweep file")
+
+
 def test_a_corrupt_store_is_not_touched(folder: Path):
     (folder / "work").mkdir()
     garbage = b"this is not a database" * 400

@@ -55,6 +55,7 @@ def test_data_sets_may_be_a_table_of_definitions():
         ("batch_size = 16", "finetune.batch_size is fixed and also an axis", "Keep one"),
         ("[teacher]\nselec = 1", "teacher.selec is not a setting; did you mean select?", "Allowed: select"),
         ("[distill]\nalpha = 0.5", "distill.students is missing", "Name at least one"),
+        ("[distill]\nstudents = []", "distill.students: expected a list of length >= 1", None),
         ('[distill]\nstudents = ["s"]\nalpha = 2', "distill.alpha: expected a number <= 1.0", None),
         (
             '[[finetune.override]]\nmodels = ["m"]\nlr = 1',

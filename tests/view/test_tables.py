@@ -149,6 +149,22 @@ def test_another_choice_of_teacher_is_told_where_it_differs():
     assert lines(teacher="b2", **other) == ["pos: by validation loss the teacher would be albeto-xlarge"]
 
 
+def test_models_that_tell_nothing_apart_are_named_where_they_teach_and_where_they_lead():
+    answer = status()
+    answer["datasets"]["pos"]["teacher_flags"] = ["constant_predictions"]
+    at = console(100)
+    show_status(answer, console=at)
+    assert "pos: its teacher beto gives one answer to everything" in printed(at)
+    flagged = [
+        {**row, "flags": ["constant_predictions"]} if row["dataset"] == "pos" else row for row in board()
+    ]
+    at = console(100)
+    show_leaderboard(flagged, console=at)
+    assert (
+        printed(at).splitlines()[-1] == "pos: one answer to everything from beto, albeto-xlarge, albeto-tiny"
+    )
+
+
 @pytest.mark.parametrize(("width", "expected"), [(80, LEADERBOARD_80), (120, LEADERBOARD_120)])
 def test_leaderboard_has_a_rule_between_data_sets(width: int, expected: str) -> None:
     at = console(width)

@@ -47,9 +47,10 @@ def _examples(source: Source, rows: Iterator[tuple[int, list[str]]]) -> Iterator
     for number, cells in rows:
         if not columns:
             columns = [cell.strip() for cell in cells]
-            text, label = (_column(source, columns, names) for names in (TEXT, LABEL))
-            wanted = source.dataset.pair or any(name in columns for name in PAIR)
-            pair = _column(source, columns, PAIR) if wanted else None
+            is_pair = source.dataset.pair or any(name in columns for name in PAIR)
+            text = _column(source, columns, TEXT, TEXT[0] if is_pair else "text")
+            label = _column(source, columns, LABEL, LABEL[0])
+            pair = _column(source, columns, PAIR, PAIR[0]) if is_pair else None
         elif not any(cell.strip() for cell in cells):
             source.remarks["blank line passed over"] += 1
         elif len(cells) != len(columns):
@@ -64,12 +65,15 @@ def _examples(source: Source, rows: Iterator[tuple[int, list[str]]]) -> Iterator
             )
 
 
-def _column(source: Source, columns: Sequence[str], names: Sequence[str]) -> str:
+def _column(source: Source, columns: Sequence[str], names: Sequence[str], wanted: str) -> str:
     for name in names:
         if name in columns:
             return name
-    raise source.error(
-        1,
-        f"the header names no column {names[0]}; found {', '.join(columns)[:120]}",
-        hint=f"The first line names the columns; this one may be called {' or '.join(names)}.",
-    )
+    found = ", ".join(columns)[:120]
+    if source.dataset.format == "tsv" and len(columns) == 1 and {",", ";"} & set(columns[0]):
+        hint = 'There is no tab in it; format = "csv" reads cells between commas or semicolons.'
+    elif source.dataset.format == "csv" and len(columns) == 1 and "\t" in columns[0]:
+        hint = 'There are tabs in it; format = "tsv" reads cells between tabs.'
+    else:
+        hint = f"The first line names the columns; this one may be called {' or '.join(names)}."
+    raise source.error(1, f"the header names no column {wanted}; found {found}", hint=hint)

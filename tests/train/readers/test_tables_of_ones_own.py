@@ -51,8 +51,17 @@ def test_a_header_without_a_text_says_what_it_may_be_called(made, format: str) -
     found = refused(
         made(format, splits={"train": "body,stars\na,1\n".replace(",", "\t" * (format == "tsv") or ",")})
     )
-    assert found.startswith("FILE:1: the header names no column sentence1; found body, stars")
+    assert found.startswith("FILE:1: the header names no column text; found body, stars")
     assert found.endswith("this one may be called sentence1 or premise or text or sentence.")
+
+
+@pytest.mark.parametrize(
+    ("format", "header", "hint"), [("tsv", "id,text,label", 'format = "csv"'), ("csv", "id\ttext\tlabel", 'format = "tsv"')]
+)  # fmt: skip
+def test_a_table_of_the_other_kind_says_which_format_reads_it(
+    made, format: str, header: str, hint: str
+) -> None:
+    assert hint in refused(made(format, splits={"train": f"{header}\n"}))
 
 
 def test_a_stray_quotation_mark_names_its_line(made) -> None:
