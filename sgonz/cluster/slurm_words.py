@@ -14,6 +14,7 @@ QUEUED, RUNNING, GONE = JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.GONE
 STATES: dict[str, tuple[JobStatus, Outcome | None]] = {
     "PENDING": (QUEUED, None),
     "CONFIGURING": (QUEUED, None),
+    "EXPEDITING": (QUEUED, None),
     "REQUEUED": (QUEUED, None),
     "REQUEUE_FED": (QUEUED, None),
     "REQUEUE_HOLD": (QUEUED, None),
@@ -42,9 +43,10 @@ STATES: dict[str, tuple[JobStatus, Outcome | None]] = {
 }
 SQUEUE_FORMAT = "%F|%K|%T|%q|%a|%N|%r"  # nothing that a user can name, except QOS and account
 SACCT_FORMAT = "JobID,State,ExitCode,End,NodeList"
-QUOTA_WORDS = ("SubmitJob", "MaxSubmit", "GrpSubmit", "temporarily unable", "rate limit", "rl_")
+QUOTA_WORDS = ("SubmitJob", "MaxSubmit", "GrpSubmit", "temporarily unable", "Rate limit exceeded")
 SILENCE_WORDS = ("Unable to contact", "timed out", "Connection refused", "connect failure", "Socket timed out",
-                 "slurm_persist_conn", "Connection reset")  # fmt: skip
+                 "slurm_persist_conn", "Connection reset", "Zero Bytes were transmitted", "Connection rejected",
+                 "Connection forced closed")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ def test_every_interruption_is_told_from_a_failure() -> None:
         "sbatch: error: AssocMaxSubmitJobLimit",
         "sbatch: error: AssocGrpSubmitJobsLimit",
         "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying",
+        "sbatch: error: Batch job submission failed: Rate limit exceeded, please retry later",  # since 24.05
     ],
 )
 def test_refusals_that_waiting_cures_are_told_apart(said: str) -> None:
@@ -95,9 +96,29 @@ def test_refusals_that_waiting_cures_are_told_apart(said: str) -> None:
 def test_a_refusal_for_good_is_not_taken_for_a_quota() -> None:
     assert not is_quota("sbatch: error: Batch job submission failed: Invalid partition name specified")
     assert not is_quota("sbatch: error: QOSMaxWallDurationPerJobLimit")
-    assert is_silence(
-        "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
-    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Unable to contact slurm controller (connect failure)",
+        "Socket timed out on send/recv operation",
+        "Connection reset by peer",  # it ended before it had read the request
+        "Zero Bytes were transmitted or received",  # it ended after that
+        "Connection timed out reading",  # since 26.05, as the next two
+        "Connection rejected by handler",
+        "Connection forced closed by quiesce timeout",
+    ],
+)
+def test_a_submission_whose_answer_was_lost_is_not_taken_for_a_refused_one(said: str) -> None:
+    assert is_silence(f"sbatch: error: Batch job submission failed: {said}")
+
+
+@pytest.mark.parametrize("state", ["REQUEUED", "REQUEUE_HOLD", "EXPEDITING"])
+def test_a_job_that_slurm_sent_back_waits(state: str) -> None:
+    (line,) = read_squeue(f"12|7|{state}|normal|dev||BeginTime\n")
+    assert line.report is not None
+    assert line.report.status is JobStatus.QUEUED
 
 
 LIMITS = Limits(
