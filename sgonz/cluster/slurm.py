@@ -304,10 +304,8 @@ class SlurmCluster:
 
     def explain(self, job: JobRow) -> str | None:
         """Slurm's own reason for a job in its queue, with its estimate; asked for when a person asks."""
-        if (key := self._key(job)) is None:
-            return None
-        asked = ("squeue", "-h", "--jobs", f"{key[0]}_{key[1]}", "-o", slurm_pending.FORMAT)
-        return slurm_pending.sentence(self.requests.ask(*asked))
+        key = self._key(job)
+        return slurm_pending.reason(self.requests, *key) if key is not None else None
 
     def find(self, workdir: Workdir, tag: str) -> list[str] | None:
         """Look a submission up by its tag, in squeue and then in sacct.

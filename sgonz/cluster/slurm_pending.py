@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+from sgonz.cluster.base import NoAnswer
+from sgonz.cluster.slurm_requests import Requests
+
 # Slurm's word -> what it means for whoever waits; a word that is not here is shown as it is.
 MEANINGS = {
     "Priority": "jobs of higher priority are before it",
@@ -28,8 +31,20 @@ MEANINGS = {
 LIMITS = {
     "QOS": "a limit of its QOS is reached", "Assoc": "a limit of its account is reached",
     "MaxJobsPerAccount": "its account has as many jobs as it may",
+    "Max": "a limit of its account or of the site is reached",
 }  # fmt: skip
 FORMAT = "%T|%r|%S"
+FORGOTTEN = "Invalid job id"  # squeue, of a job that ended some minutes ago: an error, and yet an answer
+
+
+def reason(requests: Requests, array: int, index: int) -> str | None:
+    """What squeue says of one job, as a sentence. Raises NoAnswer."""
+    try:
+        return sentence(requests.ask("squeue", "-h", "--jobs", f"{array}_{index}", "-o", FORMAT))
+    except NoAnswer as silence:
+        if FORGOTTEN not in silence.message:
+            raise
+        return "Slurm's queue does not have its job any more; the next turn finds out how it ended"
 
 
 def sentence(answer: str) -> str | None:
