@@ -28,6 +28,7 @@ from sgonz.errors import SgonzError, StoreSilent
 from sgonz.plan.expand import Sources
 from sgonz.rundir import Workdir
 from sgonz.store.connect import MOUNTS, file_system, is_url, journal_for, shown
+from sgonz.sweep.hub import datasets_of, models_of
 from sgonz.sweep.opening import database
 
 LITTLE_GB = 50.0  # a grid's checkpoints and caches
@@ -105,9 +106,10 @@ def _database(profile: Profile, workdir: Workdir) -> Check:
 def _node(
     profile: Profile, workdir: Workdir, sources: Sources | None, requests: Requests, wait: float, python: str
 ) -> Iterator[Check]:
-    models = [list(model.hub) for model in sources.models.values() if model.hub] if sources else []
-    datasets = [dataset.hub for dataset in sources.datasets.values() if dataset.hub] if sources else []
-    asked: dict[str, object] = {"models": models, "datasets": datasets}
+    asked: dict[str, object] = {
+        "models": models_of(sources) if sources else [],
+        "datasets": datasets_of(sources) if sources else [],
+    }
     folder = workdir.root / f".doctor-{os.getpid()}"
     _, resource = profile.resource_for("default")
     try:

@@ -19,6 +19,7 @@ from sgonz.plan.ids import difference
 from sgonz.plan.runs import Kind, RunSpec
 from sgonz.plan.spec import Sweep
 from sgonz.rundir import Workdir
+from sgonz.sweep import hub
 from sgonz.sweep.foreseen import as_row, foreseen, later
 from sgonz.sweep.planned import Planned, plan_sweep, read_sweep, workdir_of
 from sgonz.sweep.sources import sample_folder
@@ -78,6 +79,7 @@ def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = Non
             *_unmeasured(planned),
             *_too_much(sweep, sum(hours.values())),
             *_too_large(planned, folder),
+            *_from_hub(planned, profile),
         ],
     }
 
@@ -106,6 +108,11 @@ def _too_large(planned: Planned, folder: Workdir) -> list[str]:
     needed = disk.to_come(planned.sweep, sources, rows, workloads_of(planned.sweep, sources))
     there = next(each for each in (folder.root, *folder.root.parents) if each.is_dir())
     return [said] if (said := disk.warning(there, needed)) else []
+
+
+def _from_hub(planned: Planned, profile: Profile | None) -> list[str]:
+    said = hub.remark(planned.resolution.sources, profile.expanded_environment if profile else {})
+    return [said] if said else []
 
 
 def _unmeasured(planned: Planned) -> list[str]:

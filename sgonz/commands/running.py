@@ -28,6 +28,7 @@ from sgonz.looking import answers
 from sgonz.plan.runs import State
 from sgonz.plan.wording import number_of
 from sgonz.rundir import Workdir
+from sgonz.sweep import hub
 from sgonz.sweep.checks import check_datasets
 from sgonz.sweep.foreseen import chosen_classes
 from sgonz.sweep.opening import DEFAULT_CLUSTER, reopen, start
@@ -114,6 +115,8 @@ def _start(
     folder = workdir_of(workdir, profile.workdir)
     planned = _with_sample(planned, name, changes, folder)
     require_sources(planned)
+    if said := hub.remark(planned.resolution.sources, profile.expanded_environment):
+        options.say(said)
     folder.create()
     with working("reading data") as shown:
         check_datasets(planned.resolution.sources, folder, shown.say)
