@@ -35,6 +35,8 @@ class Working:
 
     def __enter__(self) -> Working:
         if can_draw(self._stream):
+            if not self._delay:  # what follows may keep other threads from drawing
+                self._write(self.line(0.0, shutil.get_terminal_size().columns))
             self._thread = threading.Thread(target=self._draw, name="progress", daemon=True)
             self._thread.start()
         return self
@@ -43,6 +45,8 @@ class Working:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
+            if not self._delay:
+                self._write(ERASE)
 
     def at(self, done: int, total: int | None = None) -> None:
         """How far it is."""
@@ -105,7 +109,7 @@ def can_draw(stream: TextIO) -> bool:
 
 
 @contextmanager
-def working(label: str) -> Iterator[Working]:
-    """Show that this is being done until the block is left."""
-    with Working(label) as shown:
+def working(label: str, delay: float = DELAY) -> Iterator[Working]:
+    """Show that this is being done until the block is left, after a moment or (without a delay) at once."""
+    with Working(label, delay=delay) as shown:
         yield shown

@@ -48,7 +48,7 @@ def write(answer: Mapping[str, Any], folder: Path) -> None:
     figures = charts.charts(answer)
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    with working("the page"):
+    with working("drawing the page", delay=0.0):  # its library lets no other thread go on meanwhile
         write_atomic(folder / "report.html", page.page(answer, figures).encode())
     tables = answer["tables"]
     for table in tables:
@@ -57,7 +57,7 @@ def write(answer: Mapping[str, Any], folder: Path) -> None:
         write_atomic(folder / "tables" / f"{table['name']}.csv", papers.as_csv(table).encode())
     write_atomic(folder / "tables.md", "\n".join(papers.markdown(table) for table in tables).encode())
     write_atomic(folder / "tables.tex", papers.document(tables, answer["sweep"]["name"]).encode())
-    with working("figures") as shown:
+    with working("drawing figures", delay=0.0) as shown:
         for figure in shown.through(figures):
             for name, content in drawing.files(figure).items():
                 write_atomic(folder / "figures" / name, content)

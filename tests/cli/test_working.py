@@ -39,6 +39,12 @@ def test_it_is_drawn_and_taken_away_again(terminal: Terminal) -> None:
     assert terminal.getvalue().endswith(ERASE)
 
 
+def test_without_a_delay_it_stands_there_before_the_work_begins(terminal: Terminal) -> None:
+    with Working("drawing", terminal, delay=0):
+        assert "drawing" in terminal.getvalue()
+    assert terminal.getvalue().endswith(ERASE)
+
+
 def test_what_is_quick_needs_none(terminal: Terminal) -> None:
     with Working("copying", terminal, delay=3600):
         pass
