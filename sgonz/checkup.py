@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sgonz import __version__
@@ -36,10 +36,15 @@ NOTHING_GB = 1.0
 
 
 def check_up(
-    profile: Profile, workdir: Workdir, sources: Sources | None, *, wait: float, python: str = sys.executable
-) -> Iterator[Check]:
-    """Every line as soon as it is known; what cannot work after a red one is not tried."""
+    profile: Profile, workdir: Workdir, sources: Sources | None, *, wait: float, python: str = sys.executable,
+    say: Callable[[str], None] | None = None,
+) -> Iterator[Check]:  # fmt: skip
+    """Every line as soon as it is known; what cannot work after a red one is not tried.
+
+    `say` hears that the controller is slow.
+    """
     requests = Requests(60.0, profile.expanded_environment)
+    requests.when_late = say
     slurm = profile.scheduler == "slurm"
     found: list[Check] = []
     if slurm:

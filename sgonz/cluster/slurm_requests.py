@@ -161,7 +161,7 @@ class Requests:
         server = _server(command)
         before = self._silences.get(server)
         pause = min(LONGEST_PAUSE, before.pause * 2) if before else self._first_pause
-        silence = Silence(pause, time.monotonic() + pause, f"{command} {message}".rstrip())
+        silence = Silence(pause, time.monotonic() + pause, f"{command} {message}".rstrip(": "))
         self._silences[server] = silence
         return NoAnswer(silence.message)
 

@@ -45,7 +45,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 def cancel(run_ids: Sequence[str], *, yes: bool, **selection: Any) -> None:
     asked = Selection(**selection)
-    at = reopen(workdir_of(asked.workdir), asked.sweep)
+    at = _opened(asked)
     with closing(at):
         found = [row for row in chosen(looked(at)[0], asked.where, run_ids) if not row.state.is_final]
         found = found[: asked.limit]
@@ -63,7 +63,7 @@ def retry(
     run_ids: Sequence[str], *, signature: str | None, memory_gb: float | None, **selection: Any
 ) -> None:
     asked = Selection(**selection)
-    at = reopen(workdir_of(asked.workdir), asked.sweep)
+    at = _opened(asked)
     with closing(at):
         found = chosen(looked(at)[0], asked.where, run_ids)
         if signature is not None:
@@ -83,7 +83,7 @@ def retry(
 def say(what: What, run_ids: Sequence[str], *, reason: str | None = None, **selection: Any) -> None:
     """pause, drain and resume: an order about a selector, also for runs planned later, or about these runs."""
     asked = Selection(**selection)
-    at = reopen(workdir_of(asked.workdir), asked.sweep)
+    at = _opened(asked)
     with closing(at):
         rows, decision = looked(at)
         order = _order(what, rows, run_ids, asked)
@@ -112,7 +112,7 @@ def change(pairs: Sequence[str], **selection: Any) -> None:
     asked, settings = Selection(**selection), steering.settings_of(pairs)
     if "priority" not in settings and (asked.where or asked.limit):
         raise SpecError("set: --where and --limit go with priority", hint="Caps are for a sweep as a whole.")
-    at = reopen(workdir_of(asked.workdir), asked.sweep)
+    at = _opened(asked)
     with closing(at):
         if not pairs:
             said = steering.listed(at.store.orders(at.sweep_id))
@@ -142,7 +142,7 @@ def invalidate(run_ids: Sequence[str], *, reason: str | None, yes: bool, **selec
         raise SpecError("invalidate: which runs?", hint="Name runs, or choose them with --where.")
     if not (reason or asked.dry_run):
         raise SpecError("invalidate: why?", hint="Say --reason TEXT: it is kept with what is put aside.")
-    at = reopen(workdir_of(asked.workdir), asked.sweep)
+    at = _opened(asked)
     with closing(at):
         picked = chosen(looked(at)[0], asked.where, run_ids, asked.limit)
         found = following(at.store.snapshot(), {row.run_id for row in picked})
@@ -158,6 +158,12 @@ def invalidate(run_ids: Sequence[str], *, reason: str | None, yes: bool, **selec
             return len(invalidate_runs(at, picked, reason or ""))
 
         _do(at, found, "planned again; what there was is kept in generations/ of their folders", act, asked)
+
+
+def _opened(asked: Selection) -> Coordinator:
+    at = reopen(workdir_of(asked.workdir), asked.sweep)
+    at.cluster.when_late(options.say)
+    return at
 
 
 def _prioritise(at: Coordinator, value: float, asked: Selection) -> None:

@@ -22,6 +22,7 @@ from sgonz.sweep.planned import workdir_of
 
 def explain(name: str, workdir: str | None, sweep: str | None, *, output: str) -> None:
     at = reopen(workdir_of(workdir), sweep)
+    at.cluster.when_late(options.say)
     with closing(at):
         rows, decision = looked(at)
         if name in at.sweep.dataset_names:

@@ -36,9 +36,11 @@ def detect(file: str | None) -> None:
     if target is not None and target.suffix != ".toml":
         raise SpecError(f"{target}: the name of a profile ends in .toml", hint=f"Say -o {target.stem}.toml.")
     environment = {name: os.environ[name] for name in SLURM_VARIABLES if os.environ.get(name)}
-    with working("asking Slurm (sinfo, scontrol, sacctmgr)"):
+    requests = Requests(60.0, environment)
+    with working("asking Slurm (sinfo, scontrol, sacctmgr)") as shown:
+        requests.when_late = shown.say
         try:
-            site = ask(Requests(60.0, environment))
+            site = ask(requests)
         except NoAnswer as silence:
             raise NoAnswer(silence.message, hint=silence.hint or ASK_AGAIN) from silence
     text = draft(site, environment, time.strftime("%Y-%m-%d"))
@@ -65,7 +67,7 @@ def doctor(cluster: str, workdir: str | None, sweep: str | None, *, wait: float,
     sources = plan_sweep(sweep, (), folder).resolution.sources if sweep else None
     found = []
     with working("looking the cluster over") as shown:
-        for check in check_up(profile, folder, sources, wait=wait):
+        for check in check_up(profile, folder, sources, wait=wait, say=shown.say):
             found.append(check)
             if output == "table":
                 with shown.aside():

@@ -6,8 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sgonz.cli.main import sgonz
+from sgonz.cli.working import Working
 from sgonz.cluster import slurm_limits, slurm_requests
+from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.slurm_requests import Requests
 
 
@@ -28,6 +32,20 @@ def test_a_long_wait_for_an_answer_is_told_once_while_it_lasts(
     requests.when_late = hear
     assert requests.ask("squeue") == "here\n"
     assert said == ["squeue has not answered yet; it is given 30 s"]
+
+
+def test_detect_says_also_in_a_pipe_that_slurm_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm_requests, "LATE_SECONDS", 0.1)
+    told, silent, said = tmp_path / "told", tmp_path / "sinfo", Working.say
+    silent.write_text(f"#!/bin/sh\nwhile [ ! -e '{told}' ]; do sleep 0.05; done\nexit 1\n")
+    silent.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(Working, "say", lambda shown, text: (said(shown, text), told.touch()))
+    done = CliRunner().invoke(sgonz, ["cluster", "detect"])
+    assert "sinfo has not answered yet; it is given 30 s" in done.stderr
+    assert isinstance(done.exception, NoAnswer)
 
 
 @pytest.fixture
