@@ -15,6 +15,7 @@ from sgonz.cluster.profile import SLOW_CORE
 from sgonz.cluster.slurm_requests import RECENT_SECONDS, Notes
 from sgonz.coordinator import last_turn
 from sgonz.errors import SgonzError
+from sgonz.looking.meanwhile import Meanwhile, Moved, counted
 from sgonz.looking.progress import Listener, Standing
 from sgonz.looking.scene import Doing, Opened, Part, Rank, Request, Rows, Scene, Spent, Tried
 from sgonz.plan.estimate import Workload, first_guess
@@ -29,6 +30,7 @@ from sgonz.store.store import Store
 from sgonz.store.transaction import Transaction
 from sgonz.workdir import costs
 
+FRESH_SECONDS = 10.0  # so long after a turn its answer is what there is to see
 SLOW_SECONDS = 5.0  # between two looks at what takes all rows to know: hours, what is left, the leaderboard
 SHARE = 0.05  # of the time that such looks may take
 LOG_BYTES = 8192
@@ -79,6 +81,7 @@ class Watcher:
     def __init__(self, of: Subject) -> None:
         self.of = of
         self.listener = Listener(of.workdir)
+        self.meanwhile = Meanwhile(of.workdir)
         self.whole: Whole | None = None
         self.changes = -1
         self.counts: Counts = {}
@@ -113,16 +116,16 @@ class Watcher:
         if (asked.where, changes) != self.counted:  # with a filter they take all rows to know
             self.counts = _in_order(watched.counts(at, scope), tuple(of.metrics))
             self.counted = (asked.where, changes)
-        counts = self.counts
+        turn = last_turn.read(of.workdir)
+        quiet = turn is None or not 0 <= now - turn.time < FRESH_SECONDS
+        moved = self.meanwhile.moved(at, scope, changes) if quiet else []
+        counts = counted(self.counts, moved) if moved else self.counts
         self._learn(at, scope, asked.where, patient, changes)
         whole = self.whole if self.whole and self.whole.where == asked.where else None
         running_total = _number(counts, State.RUNNING)
         first = asked.first if asked.page == "running" else 0
-        running = (
-            watched.page(at, scope, [State.RUNNING], first=first, most=asked.rows) if running_total else []
-        )
+        running = _running(at, scope, moved, first, asked.rows) if running_total else []
         parts, finish = _parts(counts, whole, running_total or of.places, now)
-        turn = last_turn.read(of.workdir)
         said = _said(at, of.sweep_id)
         still = _number(counts, *(state for state in State if not state.is_final))
         return Scene(
@@ -132,7 +135,7 @@ class Watcher:
             waiting=said.waiting if still else {}, running=self._doing(at, running), running_first=first,
             running_total=running_total, failed=_failed(at, scope, counts, asked),
             board=whole.board if whole else None, spent=whole.spent if whole else None,
-            listed=_listed(at, scope, counts, asked), opened=self._opened(at, scope, asked.run),
+            listed=_listed(at, scope, counts, asked, moved), opened=self._opened(at, scope, asked.run, moved),
         )  # fmt: skip
 
     def _learn(self, at: Transaction, scope: watched.Scope, where: str, patient: bool, changes: int) -> None:
@@ -176,10 +179,13 @@ class Watcher:
             for row in rows
         )
 
-    def _opened(self, at: Transaction, scope: watched.Scope, run_id: str | None) -> Opened | None:
+    def _opened(
+        self, at: Transaction, scope: watched.Scope, run_id: str | None, moved: Sequence[Moved]
+    ) -> Opened | None:
         row = watched.one(at, scope, run_id) if run_id else None
         if row is None:
             return None
+        row = next((now for before, now in moved if before.run_id == row.run_id), row)
         folder = self.of.workdir.run(row.run_id)
         doing = self._doing(at, [row])[0] if row.state is State.RUNNING else None
         tried = tuple(
@@ -267,15 +273,24 @@ def _failed(
     return Rows(rows=tuple(found), first=first, total=total)
 
 
+def _running(
+    at: Transaction, scope: watched.Scope, moved: Sequence[Moved], first: int, most: int
+) -> list[RunRow]:
+    """A page of the runs that are at work: those of the store that still are, then those that have begun since."""
+    over = {before.run_id for before, _ in moved}
+    there = watched.page(at, scope, [State.RUNNING], most=first + most + len(over))
+    begun = [now for _, now in moved if now.state is State.RUNNING]
+    return [*(row for row in there if row.run_id not in over), *begun][first : first + most]
+
+
 def _listed(
-    at: Transaction,
-    scope: watched.Scope,
-    counts: Counts,
-    asked: Request,
+    at: Transaction, scope: watched.Scope, counts: Counts, asked: Request, moved: Sequence[Moved]
 ) -> Rows:
     if asked.page != "runs":
         return Rows()
-    found = watched.page(at, scope, State, first=asked.first, most=asked.rows)
+    stands = {now.run_id: now for _, now in moved}
+    page = watched.page(at, scope, State, first=asked.first, most=asked.rows)
+    found = (stands.get(row.run_id, row) for row in page)
     return Rows(rows=tuple(found), first=asked.first, total=_number(counts, *State))
 
 

@@ -188,6 +188,16 @@ def one(at: Transaction, of: Scope, run_id: str) -> RunRow | None:
     return rows[0] if rows else None
 
 
+def some(at: Transaction, of: Scope, run_ids: Iterable[str]) -> list[RunRow]:
+    """Those of these runs that the scope has, in order of arrival."""
+    found = of_scope(at, of, select(*(runs.c[name] for name in RUN_COLUMNS)))
+    return [
+        row
+        for chunk in chunks(sorted(run_ids))
+        for row in _rows(at, of, found.where(runs.c.run_id.in_(chunk)).order_by(runs.c.position))
+    ]
+
+
 def of_scope(at: Transaction, of: Scope, found: Select[Any], beside: Any = None) -> Select[Any]:
     """The question for this scope's runs alone; `beside` is a table that has rows about runs."""
     source: Any = runs if beside is None else beside.join(runs, _same(beside))
