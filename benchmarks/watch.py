@@ -27,8 +27,8 @@ import msgspec
 from rich.console import Console
 from store_scale import fill
 
-from sgonz.commands.watching import subject
 from sgonz.looking.scene import Request, Scene
+from sgonz.looking.subject import subject
 from sgonz.looking.watching import Watcher
 from sgonz.rundir import Workdir
 from sgonz.store.store import open_store

@@ -192,7 +192,7 @@ def _turn_until_done(at: Coordinator, *, where: str = "", every: float = 1.0) ->
 
 def _on_screen(at: Coordinator, where: str, every: float) -> Turn:
     """Turns in the background, the screen in front. Leaving it is as good as Ctrl-C."""
-    from sgonz.commands.watching import subject
+    from sgonz.looking.subject import subject
     from sgonz.looking.watching import Watcher
     from sgonz.view.show import show
 

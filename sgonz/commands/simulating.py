@@ -8,12 +8,12 @@ from typing import Any
 from sgonz.cli import options
 from sgonz.cli.working import working
 from sgonz.cluster.profile import Profile, load_profile
-from sgonz.coordinator.choosing import resolved
 from sgonz.coordinator.seeing import gpus_of
 from sgonz.plan.estimate import Seconds
 from sgonz.plan.expand import count_runs
 from sgonz.plan.runs import State
 from sgonz.simulate.world import Faults, World
+from sgonz.sweep.choosing import resolved
 from sgonz.sweep.foreseen import chosen_classes, predicted
 from sgonz.sweep.opening import DEFAULT_CLUSTER
 from sgonz.sweep.planned import Planned, plan_sweep, workdir_of

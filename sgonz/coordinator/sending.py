@@ -14,12 +14,12 @@ from sgonz.cluster import deepspeed
 from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
 from sgonz.cluster.profile import Resource
 from sgonz.coordinator import climbing, generations
-from sgonz.coordinator.choosing import shorter_limit
 from sgonz.plan.ladder import Place
 from sgonz.plan.runs import Outcome, RunSpec
 from sgonz.plan.state import JobRow
 from sgonz.rundir import Element, JobList
 from sgonz.store.rows import EndedJob
+from sgonz.sweep.choosing import shorter_limit
 from sgonz.workdir import costs, more_work
 from sgonz.workdir.layout import add_specs, short_name, write_job
 

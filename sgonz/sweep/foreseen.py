@@ -9,7 +9,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from sgonz.cluster.profile import A100, Profile, Resource
-from sgonz.coordinator.choosing import choices, first_memory_gb, resolved, shorter_limit
 from sgonz.plan.choice import Choice
 from sgonz.plan.estimate import Seconds, done_at, first_guess, predictor
 from sgonz.plan.expand import distill_runs, logits_run
@@ -19,6 +18,7 @@ from sgonz.plan.prediction import Measured, epoch_seconds, recall
 from sgonz.plan.runs import Kind, RunSpec
 from sgonz.plan.state import RunRow
 from sgonz.plan.wording import number_of
+from sgonz.sweep.choosing import choices, first_memory_gb, resolved, shorter_limit
 from sgonz.sweep.planned import Planned
 from sgonz.sweep.workloads import workloads_of
 

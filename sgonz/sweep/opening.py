@@ -12,7 +12,6 @@ import msgspec
 
 from sgonz.cluster.base import Cluster
 from sgonz.cluster.profile import Profile, lasting_name, load_profile
-from sgonz.coordinator.choosing import choices, resolved
 from sgonz.coordinator.turn import Coordinator
 from sgonz.errors import SpecError, UserError
 from sgonz.plan.estimate import Workload, first_guess, predictor
@@ -24,6 +23,7 @@ from sgonz.plan.state import RunRow
 from sgonz.rundir import Workdir
 from sgonz.store.rows import SweepRow
 from sgonz.store.store import Store, open_store
+from sgonz.sweep.choosing import choices, resolved
 from sgonz.sweep.foreseen import chosen_classes
 from sgonz.sweep.planned import Planned
 from sgonz.sweep.provenance import provenance
@@ -40,6 +40,12 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     sweep: dict[str, Any]
     sources: Sources
     workloads: dict[str, Workload]  # "dataset\tmodel"
+
+    @property
+    def loads(self) -> dict[tuple[str, str], Workload]:
+        """Workloads by data set and model."""
+        pairs = ((key.split("\t", 1), load) for key, load in self.workloads.items())
+        return {(dataset, model): load for (dataset, model), load in pairs}
 
 
 def start(planned: Planned, profile: Profile, workdir: Workdir) -> Coordinator:
@@ -75,7 +81,7 @@ def reopen(workdir: Workdir, name: str | None, *, cluster: str | None = None) ->
     store = open_existing(workdir, cluster)
     chosen = named(store, name, workdir)
     stored = msgspec.json.decode(chosen.spec_json, type=Stored)
-    workloads = _keyed(stored.workloads)
+    workloads = stored.loads
     profile = _with_classes(load_profile(cluster or chosen.cluster), workdir, store, chosen.id, workloads)
     code = chosen.provenance.get("code")
     return Coordinator(
@@ -151,8 +157,3 @@ def cluster_of(profile: Profile, workdir: Workdir) -> Cluster:
     from sgonz.cluster.local import LocalCluster
 
     return LocalCluster(profile)
-
-
-def _keyed(stored: Mapping[str, Workload]) -> dict[tuple[str, str], Workload]:
-    pairs = ((key.split("\t", 1), load) for key, load in stored.items())
-    return {(dataset, model): load for (dataset, model), load in pairs}

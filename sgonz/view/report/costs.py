@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sgonz.view.report.charts import (
+from sgonz.view.report.chart import (
     ALL,
     HIDDEN,
     STEP,
     Chart,
+    Row,
     Spec,
     choice,
     distinct,
@@ -19,7 +20,6 @@ from sgonz.view.report.charts import (
     tip,
 )
 
-Row = Mapping[str, Any]
 WORK = "GMACs"
 LINE = 0.033  # of the scores' range: what the text of a name is high
 NEAR = 6.0  # times the cost, within which two names could stand on each other

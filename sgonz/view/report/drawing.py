@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sgonz.view.report.charts import Chart
+from sgonz.view.report.chart import Chart
 
 INK = "#1d232b"
 PNG_SCALE = 2.0

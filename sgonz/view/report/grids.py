@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sgonz.view.figures import rate
-from sgonz.view.report.charts import Chart, Spec, choice, distinct, spec, tip
+from sgonz.view.report.chart import Chart, Row, Spec, choice, distinct, spec, tip
 
-Row = Mapping[str, Any]
 MOST_FILES = 12  # of static heat maps
 
 

@@ -15,7 +15,7 @@ from sgonz import __version__
 from sgonz.plan.wording import number_of
 from sgonz.view.report import papers
 from sgonz.view.report.cells import best, headings, is_number, number, rules, shown
-from sgonz.view.report.charts import Chart
+from sgonz.view.report.chart import Chart
 from sgonz.view.report.drawing import CONFIG, library
 
 Row = Mapping[str, Any]
