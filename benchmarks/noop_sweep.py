@@ -11,7 +11,7 @@ import msgspec
 from sgonz.cluster.profile import Profile, Resource
 from sgonz.cluster.slurm import SlurmCluster
 from sgonz.control.runs import add_grid
-from sgonz.coordinator.turn import Coordinator
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
 from sgonz.plan.spec import decode

@@ -27,7 +27,8 @@ from sqlalchemy import text
 
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import load_profile
-from sgonz.coordinator.turn import Coordinator, turn
+from sgonz.coordinator.coordinator import Coordinator
+from sgonz.coordinator.turn import turn
 from sgonz.plan.expand import Sources, finetune_runs
 from sgonz.plan.runs import Dataset, Model, State
 from sgonz.plan.spec import decode

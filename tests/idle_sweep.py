@@ -13,7 +13,7 @@ from plan.small_sweep import small_sources, small_sweep
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import Profile
 from sgonz.control.runs import add_grid
-from sgonz.coordinator.turn import Coordinator
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.rundir import Workdir
 from sgonz.store.store import open_store
 

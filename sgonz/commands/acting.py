@@ -19,7 +19,7 @@ from sgonz.control.runs import cancel as cancel_runs
 from sgonz.control.runs import may_be_retried
 from sgonz.control.runs import retry as retry_runs
 from sgonz.coordinator import detached
-from sgonz.coordinator.turn import Coordinator, closing
+from sgonz.coordinator.coordinator import Coordinator, closing
 from sgonz.errors import SpecError
 from sgonz.plan.orders import Order, What, holds, matches
 from sgonz.plan.state import RunRow

@@ -9,8 +9,9 @@ from sgonz.cli import options
 from sgonz.cli.working import working
 from sgonz.commands.running import next_turn, show_status
 from sgonz.coordinator import detached
+from sgonz.coordinator.coordinator import Coordinator, closing
 from sgonz.coordinator.sending import dismiss
-from sgonz.coordinator.turn import Coordinator, Turn, closing, turn
+from sgonz.coordinator.turn import Turn, turn
 from sgonz.errors import StoreSilent
 from sgonz.rundir import Workdir
 from sgonz.sweep.opening import reopen

@@ -11,7 +11,7 @@ from sgonz.cluster.base import NoAnswer
 from sgonz.commands.looking import chosen, looked
 from sgonz.commands.planning import show
 from sgonz.control.failing import failures
-from sgonz.coordinator.turn import Coordinator, closing
+from sgonz.coordinator.coordinator import Coordinator, closing
 from sgonz.plan.decide import Decision
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import JobRow, RunRow

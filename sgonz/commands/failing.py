@@ -10,7 +10,7 @@ from sgonz.cli.working import working
 from sgonz.commands.looking import chosen
 from sgonz.commands.planning import show
 from sgonz.control import failing as found_failing
-from sgonz.coordinator.turn import closing
+from sgonz.coordinator.coordinator import closing
 from sgonz.plan.remedy import FailureGroup
 from sgonz.plan.wording import number_of
 from sgonz.sweep.opening import reopen

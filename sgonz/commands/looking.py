@@ -15,7 +15,8 @@ from sgonz.cli.working import working
 from sgonz.commands.labelling import labels_of
 from sgonz.commands.planning import find_run, show
 from sgonz.coordinator import climbing, detached, disk, standing
-from sgonz.coordinator.turn import Coordinator, closing, look
+from sgonz.coordinator.coordinator import Coordinator, closing
+from sgonz.coordinator.turn import look
 from sgonz.errors import SpecError
 from sgonz.looking import answers
 from sgonz.plan.decide import Decision

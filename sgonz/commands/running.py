@@ -19,9 +19,10 @@ from sgonz.commands.looking import print_status
 from sgonz.control import steering
 from sgonz.control.runs import add_grid, stop_local_jobs
 from sgonz.coordinator import detached
+from sgonz.coordinator.coordinator import Coordinator, closing
 from sgonz.coordinator.observing import observe
 from sgonz.coordinator.sending import dismiss
-from sgonz.coordinator.turn import Coordinator, Turn, closing, turn
+from sgonz.coordinator.turn import Turn, turn
 from sgonz.coordinator.turning import Turning, pause_after
 from sgonz.errors import StoreSilent
 from sgonz.looking import answers

@@ -83,7 +83,7 @@ def debug(run_id: str, workdir: str | None, sweep: str | None, cluster: str | No
 
     from sgonz.commands.planning import find_run
     from sgonz.control.debugging import debug as by_hand
-    from sgonz.coordinator.turn import closing
+    from sgonz.coordinator.coordinator import closing
     from sgonz.sweep.opening import reopen
     from sgonz.sweep.planned import workdir_of
 

@@ -12,7 +12,7 @@ from sgonz.cli import options
 from sgonz.cli.working import working
 from sgonz.commands.looking import chosen
 from sgonz.coordinator import retention, tidying
-from sgonz.coordinator.turn import Coordinator, closing
+from sgonz.coordinator.coordinator import Coordinator, closing
 from sgonz.looking import efficiency as measured
 from sgonz.plan.retention import Keep
 from sgonz.plan.wording import number_of

@@ -11,7 +11,7 @@ import msgspec
 
 from sgonz.cluster.by_hand import command_for, run_live
 from sgonz.coordinator import climbing
-from sgonz.coordinator.turn import Coordinator
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.errors import UserError
 from sgonz.plan.runs import RunSpec
 from sgonz.rundir import RunDir, Workdir, write_atomic

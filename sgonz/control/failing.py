@@ -10,8 +10,8 @@ import msgspec
 
 from sgonz.control.runs import release_failed
 from sgonz.coordinator import climbing
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.coordinator.seeing import gpus_of
-from sgonz.coordinator.turn import Coordinator
 from sgonz.errors import SpecError
 from sgonz.plan.ladder import Climb, Place
 from sgonz.plan.remedy import Failure, FailureGroup, grouped, name_of

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterable, Sequence
 
 from sgonz.coordinator import tidying
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.coordinator.generations import settle
 from sgonz.coordinator.observing import observe
-from sgonz.coordinator.turn import Coordinator
 from sgonz.plan.runs import State
 from sgonz.plan.state import INVALIDATED, INVALIDATED_AT_WORK, RunRow
 from sgonz.rundir import RunDir, last_claim

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.coordinator.observing import observe
-from sgonz.coordinator.turn import Coordinator
 from sgonz.plan.runs import RunSpec, State
 from sgonz.plan.state import RunRow
 from sgonz.workdir import lock

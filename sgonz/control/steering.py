@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.coordinator.seeing import snapshot
 from sgonz.coordinator.sending import dismiss
-from sgonz.coordinator.turn import Coordinator, tell_workers
+from sgonz.coordinator.turn import tell_workers
 from sgonz.errors import SpecError
 from sgonz.plan.decide import decide
 from sgonz.plan.orders import Order, Orders, What, with_order

@@ -5,20 +5,17 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from sgonz.cluster.base import JobUsage, NoAnswer
 from sgonz.cluster.profile import Profile
 from sgonz.cluster.site import read_gpus
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.plan.budget import is_budgeted
 from sgonz.plan.wording import number_of
 from sgonz.rundir import JobList, Workdir
 from sgonz.store.rows import EndedJobRow, UsageRow
-
-if TYPE_CHECKING:
-    from sgonz.coordinator.turn import Coordinator
 
 PATIENCE = 600.0  # seconds that an accounting which answers may take to know a job
 

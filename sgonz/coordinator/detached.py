@@ -13,21 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from sgonz.cluster.base import Cluster, HeldByQuota, NoAnswer, SubmissionRefused
 from sgonz.cluster.profile import Profile, load_profile
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.errors import SgonzError, UserError
 from sgonz.plan.state import JobRow
 from sgonz.rundir import Workdir, write_atomic
 from sgonz.workdir import lock
 from sgonz.workdir.journal import Journal
 from sgonz.workdir.layout import short_name
-
-if TYPE_CHECKING:
-    from sgonz.coordinator.turn import Coordinator
 
 ADVANCE_FORMAT = 1
 SOON_SECONDS = 600.0  # a run that is due before that is waited for by the clock, not by the end of a job

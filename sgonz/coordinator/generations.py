@@ -9,15 +9,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.rundir import Claim, RunDir, Workdir, last_claim, write_atomic
 from sgonz.store.rows import GenerationRow
-
-if TYPE_CHECKING:
-    from sgonz.coordinator.turn import Coordinator
 
 FENCE = "invalidated"  # stands in a claim where the tag of a submission would
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sgonz.cluster.base import JobReport, JobStatus, NoAnswer
 from sgonz.coordinator import climbing
 from sgonz.coordinator.accounting import settle
 from sgonz.coordinator.collection import collect, note_torn
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.coordinator.sending import take_back
 from sgonz.plan.runs import Outcome, State
 from sgonz.plan.state import JobRow
 from sgonz.store.rows import EndedJob
 from sgonz.workdir import recall
 from sgonz.workdir.output import last_words, output_of
-
-if TYPE_CHECKING:
-    from sgonz.coordinator.turn import Coordinator
 
 
 def observe(at: Coordinator) -> tuple[list[str], list[str]]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sgonz.cluster.base import Written
 from sgonz.cluster.profile import Profile
+from sgonz.coordinator.coordinator import Coordinator, closing
 from sgonz.coordinator.sending import job_list_of, submissions, waits
-from sgonz.coordinator.turn import Coordinator, closing, look
+from sgonz.coordinator.turn import look
 from sgonz.plan.actions import Submit
 from sgonz.rundir import Workdir
 from sgonz.store.connect import is_url

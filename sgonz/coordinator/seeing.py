@@ -6,11 +6,11 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from sgonz.cluster.base import NoAnswer
 from sgonz.cluster.profile import Profile, Resource
 from sgonz.coordinator import climbing
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.coordinator.sending import waits
 from sgonz.plan.budget import is_budgeted
 from sgonz.plan.estimate import first_guess, predictor
@@ -22,9 +22,6 @@ from sgonz.plan.runs import Kind, State
 from sgonz.plan.snapshot import Snapshot
 from sgonz.plan.state import JobRow, RunRow
 from sgonz.workdir import costs
-
-if TYPE_CHECKING:
-    from sgonz.coordinator.turn import Coordinator
 
 SILENT = "the cluster does not answer"
 GPUS = re.compile(r"(?:^|,)(?:gres[:/])?gpu(?::[^:,]+)??(?::(\d+))?(?=,|$)")

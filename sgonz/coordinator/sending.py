@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +13,7 @@ from sgonz.cluster import deepspeed
 from sgonz.cluster.base import HeldByQuota, NoAnswer, SubmissionRefused
 from sgonz.cluster.profile import Resource
 from sgonz.coordinator import climbing, generations
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.plan.ladder import Place
 from sgonz.plan.runs import Outcome, RunSpec
 from sgonz.plan.state import JobRow
@@ -22,9 +22,6 @@ from sgonz.store.rows import EndedJob
 from sgonz.sweep.choosing import shorter_limit
 from sgonz.workdir import costs, more_work
 from sgonz.workdir.layout import add_specs, short_name, write_job
-
-if TYPE_CHECKING:
-    from sgonz.coordinator.turn import Coordinator
 
 
 def send(at: Coordinator, jobs: Sequence[Sequence[str]], problems: list[str]) -> int:

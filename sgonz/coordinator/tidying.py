@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from sgonz.coordinator import retention
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.plan.decide import Decision
 from sgonz.plan.retention import Keep
 from sgonz.plan.retention import removable as may_go
@@ -15,9 +15,6 @@ from sgonz.plan.selection import collapsed_runs
 from sgonz.plan.state import RunRow
 from sgonz.rundir import Workdir
 from sgonz.store.store import Store
-
-if TYPE_CHECKING:
-    from sgonz.coordinator.turn import Coordinator
 
 AGAIN = "its weights are needed again"
 DOUBTFUL = 2  # times that a run was interrupted, after which what it reads is looked for

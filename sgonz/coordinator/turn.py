@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from sgonz.cluster import mail
-from sgonz.cluster.base import Cluster
-from sgonz.cluster.profile import Profile
 from sgonz.coordinator import climbing, disk, last_turn, notices, standing, tidying
 from sgonz.coordinator.benchmarks import keep_measured
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.coordinator.observing import observe
 from sgonz.coordinator.seeing import SILENT, room, snapshot
 from sgonz.coordinator.sending import send
@@ -21,38 +19,14 @@ from sgonz.looking import answers, happened
 from sgonz.plan import budget
 from sgonz.plan import decide as decisions
 from sgonz.plan.decide import Decision, decide
-from sgonz.plan.estimate import Workload
-from sgonz.plan.expand import Sources, distill_runs, evaluate_run, logits_run
+from sgonz.plan.expand import distill_runs, evaluate_run, logits_run
 from sgonz.plan.happenings import happenings
 from sgonz.plan.runs import State
-from sgonz.plan.spec import Sweep
 from sgonz.plan.state import JobRow, RunRow
-from sgonz.rundir import Workdir
-from sgonz.store.store import Store
 from sgonz.workdir import costs, lock, recall
-from sgonz.workdir.journal import Journal
 
 BUDGET_SECONDS = 5.0  # a budget is used up by the clock, whether or not anybody writes anything
 ROUNDS = 6  # a turn decides again after gates opened; grid -> gate -> jobs never takes more
-
-
-@dataclass(frozen=True, kw_only=True)
-class Coordinator:
-    """Everything that a turn needs, held open: one sweep in one work folder on one cluster."""
-
-    workdir: Workdir
-    store: Store
-    cluster: Cluster
-    profile: Profile
-    sweep_id: int
-    sweep: Sweep
-    sources: Sources
-    workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
-    code: str | None = None  # which copy of sgonz its jobs run; None: the installed version
-
-    @property
-    def journal(self) -> Journal:
-        return Journal(self.workdir.journal)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +178,3 @@ def _open_gate(at: Coordinator, gate: decisions.OpenGate) -> None:
     at.journal.write(
         "gate", dataset=gate.dataset, teacher=gate.teacher, reason=gate.reason, students=len(students)
     )
-
-
-@contextmanager
-def closing(at: Coordinator) -> Iterator[Coordinator]:
-    try:
-        yield at
-    finally:
-        at.store.close()

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.plan.remedy import said
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.wording import number_of
@@ -18,9 +19,6 @@ from sgonz.rundir import Workdir
 from sgonz.store import happened, watched
 from sgonz.store.reading import counts
 from sgonz.store.store import Store
-
-if TYPE_CHECKING:
-    from sgonz.coordinator.turn import Coordinator
 
 TOLD = (
     "gate",

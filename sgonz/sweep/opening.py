@@ -12,7 +12,7 @@ import msgspec
 
 from sgonz.cluster.base import Cluster
 from sgonz.cluster.profile import Profile, lasting_name, load_profile
-from sgonz.coordinator.turn import Coordinator
+from sgonz.coordinator.coordinator import Coordinator
 from sgonz.errors import SpecError, UserError
 from sgonz.plan.estimate import Workload, first_guess, predictor
 from sgonz.plan.expand import Sources

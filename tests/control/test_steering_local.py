@@ -24,7 +24,8 @@ from sgonz.control import steering
 from sgonz.control.invalidating import invalidate
 from sgonz.control.runs import add_grid, cancel, retry
 from sgonz.coordinator import generations
-from sgonz.coordinator.turn import Coordinator, look, turn
+from sgonz.coordinator.coordinator import Coordinator
+from sgonz.coordinator.turn import look, turn
 from sgonz.plan.expand import finetune_runs
 from sgonz.plan.runs import State
 from sgonz.rebuild import rebuild

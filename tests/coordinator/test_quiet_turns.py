@@ -11,7 +11,8 @@ import pytest
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import load_profile
 from sgonz.coordinator import standing
-from sgonz.coordinator.turn import Coordinator, Turn, look, turn
+from sgonz.coordinator.coordinator import Coordinator
+from sgonz.coordinator.turn import Turn, look, turn
 from sgonz.coordinator.turning import LONGEST, pause_after
 from sgonz.events import RunEnded, RunStarted
 from sgonz.looking import answers

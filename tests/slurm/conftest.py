@@ -16,7 +16,7 @@ from slurm_sweeps import ARRAY_LIMIT, FEW, SCRIPT, DevCluster, Start, Sweeping, 
 
 from sgonz.cluster.profile import Resource
 from sgonz.control.runs import add_grid
-from sgonz.coordinator.turn import closing
+from sgonz.coordinator.coordinator import closing
 from sgonz.plan.runs import RunSpec
 from sgonz.rundir import Workdir
 

@@ -15,7 +15,8 @@ from plan.small_sweep import small_sources, small_sweep
 
 from sgonz.cluster.profile import Profile, Resource
 from sgonz.cluster.slurm import SlurmCluster
-from sgonz.coordinator.turn import Coordinator, Turn, turn
+from sgonz.coordinator.coordinator import Coordinator
+from sgonz.coordinator.turn import Turn, turn
 from sgonz.plan.runs import State
 from sgonz.plan.state import RunRow
 from sgonz.rundir import Workdir

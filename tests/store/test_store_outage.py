@@ -13,7 +13,7 @@ from sgonz.cluster.profile import load_profile
 from sgonz.commands import running
 from sgonz.control.runs import add_grid
 from sgonz.coordinator import turn as coordinator
-from sgonz.coordinator.turn import Coordinator, closing
+from sgonz.coordinator.coordinator import Coordinator, closing
 from sgonz.errors import StoreSilent
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model, Outcome, RunSpec, Settings, State

@@ -152,7 +152,8 @@ from pathlib import Path
 from sgonz.cluster.local import LocalCluster
 from sgonz.cluster.profile import load_profile
 from sgonz.control.runs import add_grid
-from sgonz.coordinator.turn import Coordinator, turn
+from sgonz.coordinator.coordinator import Coordinator
+from sgonz.coordinator.turn import turn
 from sgonz.sweep.opening import database
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
