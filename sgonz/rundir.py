@@ -162,6 +162,7 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None = None  # which copy of sgonz the workers run; None: the installed version
     processes: int = 1  # that do a run together
     deepspeed: dict[str, Any] | None = None  # its configuration, where it trains
+    on_gpu: bool = False  # its class asks for GPUs that are real: a run that finds none fails
     elements: tuple[Element, ...]
 
 

@@ -260,6 +260,12 @@ def _check(profile: Profile, table: Mapping[str, Any], source: str) -> None:
                 f"{source}: resources.{name}: {asked.crew} processes on {asked.nodes} nodes",
                 hint="Every node takes the same number: processes must be a multiple of nodes.",
             )
+        gpus = asked.nodes * deepspeed.gpus_in(asked.gres)
+        if profile.real_gpus and 0 < gpus < asked.crew:
+            raise SpecError(
+                f"{source}: resources.{name}: {asked.crew} processes on {gpus} GPU{'s' * (gpus > 1)}",
+                hint="Those that do a run together need one GPU each.",
+            )
         if asked.deepspeed is not None:
             deepspeed.read(asked.deepspeed, source)
 

@@ -65,10 +65,13 @@ class ArrayExecutor(SlurmExecutor):  # type: ignore[misc]  # submitit is not typ
     def _srun(self) -> str:
         """One task for every process, beside the worker, which calls them together; they leave when it does.
 
-        A task that ends must not end the others, and none reads what is meant for the shell.
+        A task that ends must not end the others, and none reads what is meant for the shell. What sbatch was told
+        of CPUs srun has to be told again since Slurm 22.05; and all of our environment, where the site keeps jobs from it.
         """
-        tasks = [f"--ntasks={self.processes}", f"--ntasks-per-node={self.processes // self.resource.nodes}"]
+        tasks = [f"--ntasks={self.processes}", f"--ntasks-per-node={self.processes // self.resource.nodes}",
+                 f"--cpus-per-task={self.resource.cpus}"]  # fmt: skip
         apart = [
+            "--export=ALL",
             "--overlap",
             "--mpi=none",
             "--kill-on-bad-exit=0",

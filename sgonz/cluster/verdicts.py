@@ -80,8 +80,11 @@ def _torch(report: Mapping[str, Any], resource: Resource | None, where: str) -> 
         return green("torch", f"{report['torch']} sees {seen}")
     if not asked:
         return green("torch", f"{report['torch']}, on processors")
-    return yellow("torch", f"{report['torch']} sees {len(report['gpus'])} of {asked} GPUs (given: {given or 'none'})",
-                  "Runs would compute on processors: see the driver on the node, and that torch is built for it.")  # fmt: skip
+    why = report.get("gpu_error") or "nothing is said of the others"
+    said = f"{report['torch']} computes on {len(report['gpus'])} of {asked} GPUs (given: {given or 'none'}): {why}"
+    if report.get("nvidia"):
+        return red("torch", said, "Runs would fail: see the driver on the node, and that torch is built for it.")
+    return yellow("torch", said, "The node shows no GPU of NVIDIA's: runs would compute on processors.")
 
 
 def _files(found: Probe, report: Mapping[str, Any]) -> Check:

@@ -146,10 +146,13 @@ def job_list_of(
     """What a submission will be."""
     resource = place.resource if place else None
     asked = at.profile.resources[resource] if resource else Resource()
+    # Slurm is asked for the default class where none is named.
+    gres = (asked if resource else at.profile.resource_for("default")[1]).gres
     of_runs = [[specs[run_id] for run_id in job] for job in jobs]
     minutes = shorter_limit(at.profile, asked, costs.read(at.workdir), of_runs)
     return JobList(
         processes=asked.crew, deepspeed=deepspeed.read(asked.deepspeed, at.profile.path) if asked.deepspeed else None,
+        on_gpu=at.profile.real_gpus and deepspeed.gpus_in(gres) > 0,
         tag=f"sgonz-{short_name(at.workdir)}-{sequence:06d}", sweep=at.sweep.name, sequence=sequence, threads=at.sweep.threads,
         linger_seconds=at.profile.linger_seconds, runs_at_once=at.profile.runs_at_once(resource), resource=resource,
         memory_gb=place.memory_gb if place else None, minutes=minutes, code=at.code, elements=tuple(Element(run_ids=tuple(job)) for job in jobs),

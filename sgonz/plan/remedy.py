@@ -25,6 +25,7 @@ REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("ModelError", "OfflineModeIsEnabled", "LocalEntryNotFoundError", "HFValidationError"),
      "see that the model can be read where jobs run, then sgonz retry --signature {signature}"),
     (("SpecError", "RunError"), "change the sweep: a second try ends the same way"),
+    (("DeviceError",), "`sgonz doctor` says what torch sees on a node; then sgonz retry --signature {signature}"),
     (("CUDA error", "CUBLAS", "NCCL", "ECC"), "a node may be broken: exclude it in the profile, then sgonz retry --signature {signature}"),
     ((Outcome.TIMEOUT,), "a longer max_minutes in the profile, where runs do not get far between two limits"),
     ((Outcome.NODE_FAIL, Outcome.PREEMPTED, Outcome.UNKNOWN), "nothing: such runs go on from their checkpoints by themselves"),

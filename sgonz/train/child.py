@@ -36,6 +36,8 @@ class Engine:
     processes: int = 1
     deepspeed: Mapping[str, Any] | None = None
     place_file: Path | None = None  # where the processes meet, if there are several
+    on_gpu: bool = False  # or not at all
+    sharers: int = 1  # runs on the same GPU at the same time
 
 
 ONE_PROCESS = Engine()
@@ -66,7 +68,7 @@ def do_run(
                 from sgonz.train.execute import execute
 
                 ended = execute(run, attempt, emit, stop=lambda: bool(received), history=costs.read(run.workdir),
-                                seat=Seat(deepspeed=engine.deepspeed))  # fmt: skip
+                                seat=Seat(deepspeed=engine.deepspeed, on_gpu=engine.on_gpu, sharers=engine.sharers))  # fmt: skip
         except BaseException as error:  # even SystemExit out of a library is this run's end, and is told
             traceback.print_exc()
             ended = died(run, attempt, error, began)
@@ -83,7 +85,7 @@ def conducted(
 
     assert engine.place_file is not None
     score = Score(run=run, attempt=attempt, event_file=event_file, place_file=engine.place_file,
-                  processes=engine.processes, deepspeed=engine.deepspeed)  # fmt: skip
+                  processes=engine.processes, deepspeed=engine.deepspeed, on_gpu=engine.on_gpu)  # fmt: skip
     return conduct(score, emit, received)
 
 

@@ -80,6 +80,8 @@ def begin(job: Job, run_id: str, claimed: Mapping[str, Any]) -> Child:
         processes=job.jobs.processes,
         deepspeed=job.jobs.deepspeed,
         place_file=place_file(job.path, job.element),
+        on_gpu=job.jobs.on_gpu,
+        sharers=job.jobs.runs_at_once,
     )
     process = context.Process(
         target=do_run, args=(str(run.root), mine.attempt, header, job.event_file, theirs, engine)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +27,7 @@ from sgonz.train.meeting import (
     Order,
     Place,
     announce,
+    here,
     receive,
     send,
 )
@@ -48,6 +47,7 @@ class Score:
     place_file: Path
     processes: int
     deepspeed: Mapping[str, Any] | None
+    on_gpu: bool = False
 
 
 @dataclass(kw_only=True)
@@ -67,9 +67,8 @@ def conduct(score: Score, emit: Callable[[Event], None], asked: Sequence[bytes])
     """Have the members do a run; how it ended, and whether it can go on at once. `asked` grows with the worker's orders."""
     began = time.time()
     key = secrets.token_bytes(32)
-    many = int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) > 1
-    host = socket.gethostname() if many else "127.0.0.1"
-    with Listener(("" if many else host, 0), backlog=score.processes, authkey=key) as listener:
+    host, address = here()
+    with Listener((address, 0), backlog=score.processes, authkey=key) as listener:
         port = cast(tuple[str, int], listener.address)[1]
         announce(score.place_file, Place(host=host, port=port, key=key))
         try:
@@ -122,7 +121,7 @@ def start(score: Score, ensemble: Ensemble) -> None:
     """The first member begins and says where it listens; then the others begin."""
     begin = Begin(
         folder=str(score.run.root), attempt=score.attempt, event_file=score.event_file, world=score.processes,
-        deepspeed=dict(score.deepspeed) if score.deepspeed is not None else None,
+        deepspeed=dict(score.deepspeed) if score.deepspeed is not None else None, on_gpu=score.on_gpu,
     )  # fmt: skip
     for rank in sorted(ensemble.members):
         try:

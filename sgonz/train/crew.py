@@ -90,6 +90,7 @@ def join(seat: Seat, device: torch.device, listener: socket.socket | None) -> Cr
     """Meet the others. The leading process brings the socket that it was announced with."""
     if seat.world == 1 and seat.deepspeed is None:
         return Crew()
+    leave()  # a group of a run that failed in this process before
     for name in LAUNCHERS:
         os.environ.pop(name, None)
     if seat.host == "127.0.0.1":  # all on one machine, whatever its name leads to

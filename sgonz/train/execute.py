@@ -25,6 +25,7 @@ from sgonz.plan.runs import Kind, Outcome, RunSpec
 from sgonz.rundir import RunDir, still_holds, write_atomic
 from sgonz.train.checkpoint import TakenOver
 from sgonz.train.crew import join, leave
+from sgonz.train.device import blamed, check_device, memory_mb, take_device
 from sgonz.train.distill import distill
 from sgonz.train.evaluate import evaluate
 from sgonz.train.finetune import finetune
@@ -72,13 +73,15 @@ def execute(
     if result := run.read_result():
         shutil.rmtree(run.checkpoint, ignore_errors=True)  # of an attempt that was killed right after it
         return msgspec.structs.replace(result, attempt=attempt, adopted=True)
-    device = settle(spec.threads, seat.local_rank)
-    micro_batch, recompute = begin(history or History(), spec, device)
+    device = settle(spec.threads, seat)
+    seat = seat if device.index is None else replace(seat, local_rank=device.index)
+    micro_batch, recompute = begin(history or History(), spec, device, seat)
     running = Running(run=run, spec=spec, attempt=attempt, emit=emit, stop=stop, device=device,
                       micro_batch=micro_batch, recompute=recompute)  # fmt: skip
     try:
         if spec.kind not in KINDS:
             raise RunError(f"runs of kind {spec.kind} cannot be done here")
+        check_device(spec, seat, device)
         if spec.kind in TRAINING:
             running = replace(running, seat=seat, crew=join(seat, device, listener))
         elif seat.rank > 0:  # what does not train is done by one process
@@ -86,26 +89,25 @@ def execute(
         result = KINDS[spec.kind](running)
         if result.outcome is Outcome.COMPLETED and running.crew.leads:
             hand_over(running, result)
+    # Whoever ends otherwise than all others does not part from them: NCCL would wait for what they wait for.
     except (TakenOver, NotYet) as error:
         return running.ended(Outcome.PREEMPTED, error=str(error))
     except (Exception, KeyboardInterrupt) as error:
         traceback.print_exc()
         return running.ended(outcome_of(error), error=explained(error), signature=signature(error))
-    finally:
-        leave()
+    leave()
     return result
 
 
-def begin(history: History, spec: RunSpec, device: torch.device) -> tuple[int | None, bool]:
+def begin(history: History, spec: RunSpec, device: torch.device, seat: Seat = ALONE) -> tuple[int | None, bool]:
     """How a run begins: with what fitted its like, or with what is predicted to fit where larger batches were measured."""
     micro_batch, recompute = start(history, spec, device_name())
     if micro_batch is None and not recompute and device.type == "cuda":
-        memory_mb = torch.cuda.get_device_properties(device).total_memory / 2**20
-        micro_batch = micro_batch_within(history, spec, device_name(), memory_mb)
+        micro_batch = micro_batch_within(history, spec, device_name(), memory_mb(device, seat))
     return micro_batch, recompute
 
 
-def settle(threads: int, gpu: int = 0) -> torch.device:
+def settle(threads: int, seat: Seat = ALONE) -> torch.device:
     """Prepare the process: threads as the run says, the same numbers every time, no noise on stderr."""
     torch.set_num_threads(threads)
     with contextlib.suppress(RuntimeError):  # refused once work has begun, which a fresh child has not
@@ -118,10 +120,7 @@ def settle(threads: int, gpu: int = 0) -> torch.device:
     datasets.disable_progress_bars()
     datasets.disable_caching()
     hush()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if gpu and device.type == "cuda":
-        device = torch.device("cuda", gpu)
-        torch.cuda.set_device(device)
+    device = take_device(seat)
     torch.use_deterministic_algorithms(device.type == "cpu")  # several GPU kernels have no such form
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and nobody reads it
     return device
@@ -162,4 +161,5 @@ def signature(error: BaseException) -> str:
         frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(PACKAGE)
     ]
     place = f"{Path(ours[-1].filename).stem}.{ours[-1].name}" if ours else "?"
-    return re.sub(r"\d+", "#", f"{type(error).__name__} in {place}: {one_line(error)}")[:300]
+    said = re.sub(r"\d+", "#", f"{type(error).__name__} in {place}: {one_line(error)}")
+    return said[:300] + blamed(error)

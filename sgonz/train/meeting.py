@@ -7,6 +7,7 @@ share of the run and come back for the next one.
 from __future__ import annotations
 
 import os
+import socket
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Begin(Message, frozen=True, kw_only=True, tag="begin"):
     host: str = ""
     port: int = 0
     deepspeed: dict[str, Any] | None = None
+    on_gpu: bool = False
 
 
 class Listening(Message, frozen=True, kw_only=True, tag="listening"):
@@ -81,6 +83,14 @@ def receive(connection: Connection) -> AnyMessage:
         return _decoder.decode(connection.recv_bytes())
     except ConnectionError as error:
         raise EOFError from error
+
+
+def here() -> tuple[str, str]:
+    """By what name the job's other processes reach this one, and the address at which it listens for them."""
+    if int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) == 1:
+        return "127.0.0.1", "127.0.0.1"
+    # At every address: a node's own table often says 127.0.1.1 for its name, where no other node comes.
+    return socket.gethostname(), ""
 
 
 def place_file(job_folder: Path, element: int) -> Path:

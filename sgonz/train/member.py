@@ -31,6 +31,7 @@ from sgonz.train.meeting import (
     Listening,
     Order,
     Place,
+    here,
     look,
     place_file,
     receive,
@@ -110,12 +111,14 @@ def do(connection: Connection, begin: Begin, rank: int, local_rank: int) -> Left
     told, ends = context.Pipe(duplex=False)
     host, port, listener = begin.host, begin.port, None
     if rank == 0 and begin.world > 1:
-        listener = socket.create_server((host_here(), 0))
-        host, port = listener.getsockname()[:2]
+        host, address = here()
+        listener = socket.create_server((address, 0))
+        port = listener.getsockname()[1]
         send(connection, Listening(host=host, port=port))
     seat = Seat(
-        rank=rank, local_rank=local_rank, world=begin.world, host=host, port=port, deepspeed=begin.deepspeed
-    )
+        rank=rank, local_rank=local_rank, world=begin.world, host=host, port=port, deepspeed=begin.deepspeed,
+        on_gpu=begin.on_gpu,
+    )  # fmt: skip
     process = context.Process(
         target=do_share, args=(begin.folder, begin.attempt, begin.event_file, orders, ends, seat, listener)
     )
@@ -154,11 +157,6 @@ def spoken_for(
     """The end of a process that died without a word."""
     death = postmortem.Death(status=process.exitcode, asked=None, oom_killed=oom_killed, began=began)
     return postmortem.ended(run, attempt, death)
-
-
-def host_here() -> str:
-    """Where the other processes reach this one."""
-    return socket.gethostname() if int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) > 1 else "127.0.0.1"
 
 
 if __name__ == "__main__":

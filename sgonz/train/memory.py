@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -24,9 +25,16 @@ PHRASES = (
     "not enough memory: you tried to allocate",
     "CUDA out of memory",
     "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "CUDA_ERROR_OUT_OF_MEMORY",
+    "'out of memory'",  # NCCL's word for what CUDA told it
+    "Failed to CUDA calloc",  # of NCCL's own buffers
     "HIP out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+    "NVML_SUCCESS == r INTERNAL ASSERT FAILED",  # torch asks NVML when memory has run out, and got no answer
 )
 
 
@@ -101,6 +109,7 @@ def smaller(run: RunDir, micro_batch: int, recompute: bool) -> tuple[int, bool]:
 
 
 def give_back() -> None:
-    """Return what torch's allocator holds but does not use to the device."""
+    """Return what torch's allocator holds but does not use to the device, cycles of what failed included."""
+    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

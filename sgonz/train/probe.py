@@ -42,14 +42,25 @@ def main(folder: Path) -> int:
 
 
 def accelerator() -> dict[str, Any]:
-    """What torch sees; or that it is not there."""
+    """What torch can compute on; or that it is not there."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     try:
         import torch
     except Exception as error:  # a broken installation raises whatever it likes
         return {"torch": None, "torch_error": f"{type(error).__name__}: {error}", "given": given, "gpus": []}
-    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    return {"torch": torch.__version__, "torch_error": None, "given": given, "gpus": names}
+    from sgonz.train.device import nvidia_is_here
+
+    names: list[str] = []
+    problem = None
+    try:
+        torch.cuda.init()  # says what is wrong where there is none
+        for number in range(torch.cuda.device_count()):
+            torch.ones(2, 2, device=f"cuda:{number}").sum().item()  # a driver names what it cannot use, too
+            names.append(torch.cuda.get_device_name(number))
+    except Exception as error:
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
+    return {"torch": torch.__version__, "torch_error": None, "given": given, "gpus": names,
+            "gpu_error": problem, "nvidia": nvidia_is_here()}  # fmt: skip
 
 
 if __name__ == "__main__":

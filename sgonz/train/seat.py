@@ -17,6 +17,8 @@ class Seat:
     host: str = "127.0.0.1"
     port: int = 0
     deepspeed: Mapping[str, Any] | None = None
+    on_gpu: bool = False  # or not at all
+    sharers: int = 1  # runs on the same GPU at the same time, this one among them
 
 
 ALONE = Seat()

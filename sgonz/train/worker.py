@@ -265,12 +265,15 @@ def device() -> str:
     cards = "/proc/driver/nvidia/gpus"
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1", "NoDevFiles") or not os.path.isdir(cards):
         return "cpu"
-    for card in sorted(os.listdir(cards)):
-        with open(f"{cards}/{card}/information", encoding="utf-8") as stream:
-            for fact in stream:
-                name, _, value = fact.partition(":")
-                if name == "Model" and value.strip():
-                    return value.strip()
+    try:
+        for card in sorted(os.listdir(cards)):
+            with open(f"{cards}/{card}/information", encoding="utf-8") as stream:
+                for fact in stream:
+                    name, _, value = fact.partition(":")
+                    if name == "Model" and value.strip():
+                        return value.strip()
+    except OSError:  # a container shows but a part of it
+        return "gpu"
     return "cpu"
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from accelerate.utils import convert_to_fp32
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -39,9 +38,10 @@ class ZeroMachine(Machine):
         return self.model.module
 
     def forward(self, batch: Batch) -> tuple[Batch, Any]:
+        # Half precision is in the model's own forward pass, as accelerate prepared it: round the engine it would not be
+        # heeded, since DeepSpeed switches off what it finds switched on.
         batch = batch.to(self.device)
-        with self.accelerator.autocast():
-            return batch, convert_to_fp32(self.model(**batch.inputs))
+        return batch, self.model(**batch.inputs)
 
     def backward(self, loss: Tensor) -> None:
         # The engine takes the mean over the processes where ours are shares of a sum.

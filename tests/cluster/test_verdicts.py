@@ -37,7 +37,9 @@ def test_a_node_where_all_is_well_is_green() -> None:
     [
         ({"sgonz": "0.9"}, "python", Health.RED, "sgonz 0.9 on g1, but 1 here"),
         ({"torch": None, "torch_error": "OSError: libcudart"}, "torch", Health.RED, "libcudart"),
-        ({"gpus": []}, "torch", Health.YELLOW, "sees 0 of 1 GPUs"),
+        ({"gpus": []}, "torch", Health.YELLOW, "computes on 0 of 1 GPUs"),
+        ({"gpus": [], "nvidia": True, "gpu_error": "Torch not compiled with CUDA enabled"}, "torch", Health.RED,
+         "computes on 0 of 1 GPUs (given: 0): Torch not compiled with CUDA enabled"),
         ({"absent": ["org/model"]}, "hub cache", Health.RED, "/hf/hub lacks org/model"),
         ({"heard": 130.0}, "event files", Health.YELLOW, "after 15.0 s"),
         ({"heard": None}, "event files", Health.YELLOW, "did not see a file"),

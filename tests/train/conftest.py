@@ -161,8 +161,10 @@ def start() -> Iterator[Start]:
     """Start a worker in a session of its own; none is left afterwards."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "sgonz.train.worker", str(folder), *arguments]
+    def begin(
+        folder: Path, *arguments: str, module: str = "worker", **environment: str
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"sgonz.train.{module}", str(folder), *arguments]
         started.append(subprocess.Popen(command, start_new_session=True, env={**os.environ, **environment}))
         return started[-1]
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.distributed import DistBackendError
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim import AdamW
 
@@ -24,7 +28,7 @@ from sgonz.rundir import claim
 from sgonz.train import checkpoint, finetune, loop, memory, preparation, step
 from sgonz.train import execute as execute_module
 from sgonz.train.execute import begin, execute
-from sgonz.train.memory import out_of_memory, recompute_activations
+from sgonz.train.memory import in_fitting_parts, out_of_memory, recompute_activations
 from sgonz.train.tasks.tagging import Tagging
 from sgonz.workdir import costs
 
@@ -217,7 +221,13 @@ def test_run_that_fits_in_no_way_is_out_of_memory(bench):
             True,
         ),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
-        (RuntimeError("CUDA error: out of memory"), True),
+        (torch.AcceleratorError("CUDA error: out of memory"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), True),
+        # Of NCCL; and of torch on a part of a GPU, whose memory NVML may not be asked about.
+        (DistBackendError("ncclUnhandledCudaError: ...\nLast error:\nCuda failure 2 'out of memory'"), True),
+        (DistBackendError("ncclUnhandledCudaError: ...\nLast error:\nFailed to CUDA calloc 6291456 bytes"), True),
+        (RuntimeError('NVML_SUCCESS == r INTERNAL ASSERT FAILED at "CUDACachingAllocator.cpp":1154'), True),
+        (torch.AcceleratorError("CUDA error: device-side assert triggered"), False),
         (RuntimeError("unable to mmap 4096 bytes from file <x>: Cannot allocate memory (12)"), True),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
         (pa.ArrowMemoryError("malloc of size 64 failed"), True),
@@ -231,6 +241,22 @@ def test_run_that_fits_in_no_way_is_out_of_memory(bench):
 )
 def test_out_of_memory_is_known_by_type_and_message(error, said):
     assert out_of_memory(error) is said
+
+
+def test_what_a_failed_try_held_is_gone_before_the_next() -> None:
+    """An error that was kept in a variable of where it was raised keeps itself alive, and all tensors there."""
+    held: list[Any] = []
+
+    def work(part: np.ndarray) -> int:
+        assert not [each() for each in held if each() is not None], "the first try still holds its memory"
+        if len(part) > 4:
+            activations = torch.ones(4)
+            held.append(weakref.ref(activations))
+            kept = torch.OutOfMemoryError("CUDA out of memory")
+            raise kept
+        return len(part)
+
+    assert in_fitting_parts(np.arange(8), 8, work, lambda micro_batch: None) == ([4, 4], 4)
 
 
 def out_of(error: BaseException) -> Callable[..., None]:

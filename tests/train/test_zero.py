@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from bench import Bench
 from cut_runs import Cut, prepared
 from safetensors.torch import load_file
@@ -183,6 +184,38 @@ def test_one_process_under_deepspeed_is_one_process(bench: Bench, name: str) -> 
     ends, found = together(run, name, world=1)
     assert ends[0].outcome is Outcome.COMPLETED, ends
     assert losses(found) == pytest.approx(losses(bench.events), rel=3e-3)
+
+
+def test_half_precision_is_the_models_own_and_deepspeed_finds_nothing_to_switch_off(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = torch.is_autocast_enabled
+    # Asked about no device in particular torch tells of GPUs; here it is to tell of the one that there is.
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device="cpu": asked(device))
+    alone = bench.run("alone", Kind.FINETUNE, "text", "albert", settings=LIGHT, precision="bf16")
+    bench.do(alone)
+    run = bench.run("run", Kind.FINETUNE, "text", "albert", settings=LIGHT, precision="bf16")
+    ends, found = together(run, "zero2", world=1)
+    assert ends[0].outcome is Outcome.COMPLETED, ends
+    assert ends[0].notes["precision"] == "bf16"
+    assert losses(found) == pytest.approx(losses(bench.events), rel=3e-3)
+    assert "autocast" not in "".join(capfd.readouterr())
+
+
+def test_a_process_that_fails_does_not_part_from_those_that_wait_for_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = bench.run("run", Kind.FINETUNE, "text", "albert", settings=LIGHT)
+    parted = run.root / "parted"
+    monkeypatch.setattr(dist, "destroy_process_group", parted.touch)  # NCCL's would wait for the others
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(step, "gradients", full)
+    ends, _ = together(run, "plain")
+    assert [end.outcome for end in ends] == [Outcome.OUT_OF_MEMORY] * 2
+    assert not parted.exists()
 
 
 @pytest.mark.parametrize("micro_batch", [1, 2, 4])
