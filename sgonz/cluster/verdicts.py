@@ -83,7 +83,9 @@ def _torch(report: Mapping[str, Any], resource: Resource | None, where: str) -> 
     why = report.get("gpu_error") or "nothing is said of the others"
     said = f"{report['torch']} computes on {len(report['gpus'])} of {asked} GPUs (given: {given or 'none'}): {why}"
     if report.get("nvidia"):
-        return red("torch", said, "Runs would fail: see the driver on the node, and that torch is built for it.")
+        return red(
+            "torch", said, "Runs would fail: see the driver on the node, and that torch is built for it."
+        )
     return yellow("torch", said, "The node shows no GPU of NVIDIA's: runs would compute on processors.")
 
 

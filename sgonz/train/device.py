@@ -61,7 +61,9 @@ def check_device(spec: RunSpec, seat: Seat, device: torch.device) -> None:
     if not seat.on_gpu or device.type != "cpu" or by_itself or not nvidia_is_here():
         return
     given = os.environ.get("CUDA_VISIBLE_DEVICES") or "none"
-    built = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built for processors alone"
+    built = (
+        f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built for processors alone"
+    )
     raise DeviceError(
         f"the job asked for a GPU, and torch sees none (CUDA_VISIBLE_DEVICES: {given}); torch {torch.__version__} {built}",
         hint="See `sgonz doctor`; with real_gpus = false in the profile runs compute on processors.",

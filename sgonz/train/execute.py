@@ -99,7 +99,9 @@ def execute(
     return result
 
 
-def begin(history: History, spec: RunSpec, device: torch.device, seat: Seat = ALONE) -> tuple[int | None, bool]:
+def begin(
+    history: History, spec: RunSpec, device: torch.device, seat: Seat = ALONE
+) -> tuple[int | None, bool]:
     """How a run begins: with what fitted its like, or with what is predicted to fit where larger batches were measured."""
     micro_batch, recompute = start(history, spec, device_name())
     if micro_batch is None and not recompute and device.type == "cuda":

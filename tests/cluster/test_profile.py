@@ -118,7 +118,10 @@ def test_unknown_key_of_a_resource_is_placed(tmp_path: Path) -> None:
             ("assign.default", "did you mean a100"),
         ),
         ('scheduler = "slurm"\n[resources.a]\n[resources.b]\n', ("assign.default is missing", "a, b")),
-        ('scheduler = "slurm"\n[resources.a]\ngres = "gpu:1"\nprocesses = 2\n', ("resources.a: 2 processes on 1 GPU", "one GPU each")),
+        (
+            'scheduler = "slurm"\n[resources.a]\ngres = "gpu:1"\nprocesses = 2\n',
+            ("resources.a: 2 processes on 1 GPU", "one GPU each"),
+        ),
         ("scheduler = \n", ("not valid TOML", "line 1")),
     ],
 )

@@ -20,4 +20,6 @@ def test_every_process_is_given_the_cpus_and_the_environment_of_its_job(tmp_path
     (line,) = [line for line in executor.script.splitlines() if line.startswith("srun ")]
     assert line.endswith(" member &")
     # srun inherits none of the first since Slurm 22.05, and not the last where the site has jobs begin with an empty one.
-    assert {"--cpus-per-task=8", "--ntasks=4", "--ntasks-per-node=2", "--export=ALL"} <= set(shlex.split(line))
+    assert {"--cpus-per-task=8", "--ntasks=4", "--ntasks-per-node=2", "--export=ALL"} <= set(
+        shlex.split(line)
+    )

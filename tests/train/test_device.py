@@ -61,9 +61,13 @@ def test_runs_that_share_a_gpu_share_its_memory(taken, bench, monkeypatch):
     take_device(Seat(sharers=4))
     assert taken.fraction == pytest.approx(0.2375)
     asked = []
-    monkeypatch.setattr(execute_module, "micro_batch_within", lambda history, spec, name, room: asked.append(room))
+    monkeypatch.setattr(
+        execute_module, "micro_batch_within", lambda history, spec, name, room: asked.append(room)
+    )
     monkeypatch.setattr(execute_module, "device_name", lambda: "GPU")
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=40 * 2**30))
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=40 * 2**30)
+    )
     spec = bench.run("run", Kind.FINETUNE, "text", "albert").read_spec()
     begin(History(), spec, torch.device("cuda"), Seat(sharers=4))
     assert asked == [10 * 2**10]
@@ -105,7 +109,10 @@ def test_a_worker_hands_the_promise_on(bench, start: Start, tmp_path: Path, proc
         (torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered"), True),
         (torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"), True),
         (RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable"), True),
-        (RuntimeError("Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized"), True),
+        (
+            RuntimeError("Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized"),
+            True,
+        ),
         (torch.AcceleratorError("CUDA error: device-side assert triggered"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (torch.OutOfMemoryError("CUDA out of memory"), False),
@@ -123,11 +130,12 @@ def test_processes_of_several_nodes_listen_where_others_can_come(monkeypatch):
     name, address = here()
     assert name == socket.gethostname()
     with socket.create_server((address, 0)) as listener:
-        assert listener.getsockname()[0] == "0.0.0.0"  # noqa: S104
+        assert listener.getsockname()[0] == "0.0.0.0"
 
 
 @pytest.mark.parametrize(
-    ("vendor", "kind", "there"), [("0x10de", "0x030200", True), ("0x10de", "0x020000", False), ("0x1002", "0x030000", False)]
+    ("vendor", "kind", "there"),
+    [("0x10de", "0x030200", True), ("0x10de", "0x020000", False), ("0x1002", "0x030000", False)],
 )
 def test_a_gpu_is_seen_without_its_driver(tmp_path, monkeypatch, vendor, kind, there):
     monkeypatch.setattr(device, "DRIVER", tmp_path / "absent")
@@ -147,7 +155,9 @@ def test_on_a_trial_cluster_gpus_are_names(bench, monkeypatch):
 
 
 @pytest.mark.parametrize(("driver", "nvml", "asked"), [(True, 4, True), (True, -1, False), (False, -1, True)])
-def test_gpus_are_asked_for_ahead_only_where_that_does_not_begin_the_driver(monkeypatch, tmp_path, driver, nvml, asked):
+def test_gpus_are_asked_for_ahead_only_where_that_does_not_begin_the_driver(
+    monkeypatch, tmp_path, driver, nvml, asked
+):
     """torch says -1 where NVML cannot answer: without its library, or with MIG-… in CUDA_VISIBLE_DEVICES."""
     monkeypatch.setattr(device, "DRIVER", tmp_path if driver else tmp_path / "absent")
     monkeypatch.setattr(torch.cuda, "_is_compiled", lambda: True)

@@ -225,7 +225,10 @@ def test_run_that_fits_in_no_way_is_out_of_memory(bench):
         (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), True),
         # Of NCCL; and of torch on a part of a GPU, whose memory NVML may not be asked about.
         (DistBackendError("ncclUnhandledCudaError: ...\nLast error:\nCuda failure 2 'out of memory'"), True),
-        (DistBackendError("ncclUnhandledCudaError: ...\nLast error:\nFailed to CUDA calloc 6291456 bytes"), True),
+        (
+            DistBackendError("ncclUnhandledCudaError: ...\nLast error:\nFailed to CUDA calloc 6291456 bytes"),
+            True,
+        ),
         (RuntimeError('NVML_SUCCESS == r INTERNAL ASSERT FAILED at "CUDACachingAllocator.cpp":1154'), True),
         (torch.AcceleratorError("CUDA error: device-side assert triggered"), False),
         (RuntimeError("unable to mmap 4096 bytes from file <x>: Cannot allocate memory (12)"), True),
