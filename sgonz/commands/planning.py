@@ -105,7 +105,7 @@ def _too_much(sweep: Sweep, hours: float) -> list[str]:
 def _too_large(planned: Planned, folder: Workdir) -> list[str]:
     """What the disk has no room for, if everything is still to be done."""
     rows, sources = [as_row(run) for run in [*planned.runs, *later(planned)]], planned.resolution.sources
-    needed = disk.to_come(planned.sweep, sources, rows, workloads_of(planned.sweep, sources))
+    needed = disk.to_come(planned.sweep, sources, rows, workloads_of(sources))
     there = next(each for each in (folder.root, *folder.root.parents) if each.is_dir())
     return [said] if (said := disk.warning(there, needed)) else []
 

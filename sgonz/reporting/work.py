@@ -35,7 +35,7 @@ def speed(source: Source) -> Row:
             latency = found.latency_ms if found else None
             row |= {f"latency{number}": latency,
                     f"rate{number}": scoring.per_second(latency).exact if latency else None}  # fmt: skip
-        theirs = _published_speed(source, model)
+        theirs = _published_speed(model)
         row |= {"cpu": theirs.cpu if theirs else None, "gpu": theirs.gpu if theirs else None}
         rows.append(row)
     columns = [
@@ -57,7 +57,7 @@ def speed(source: Source) -> Row:
                                 "the study did, without the two products of attention.", *told]))  # fmt: skip
 
 
-def _published_speed(source: Source, model: str) -> catalog.Throughput | None:
+def _published_speed(model: str) -> catalog.Throughput | None:
     stages = ("finetune", "distill")
     found = (catalog.published().row(stage, model) for stage in stages)  # type: ignore[arg-type]
     return next((row.per_second for row in found if row is not None), None)

@@ -83,9 +83,7 @@ def _guess(
     measured: Callable[[RunRow], float | None],
 ) -> Seconds:
     macs = profile.speed if profile else A100
-    return predictor(
-        rows, first_guess(workloads_of(planned.sweep, planned.resolution.sources), macs), measured
-    )
+    return predictor(rows, first_guess(workloads_of(planned.resolution.sources), macs), measured)
 
 
 def _sources(

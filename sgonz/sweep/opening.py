@@ -61,7 +61,7 @@ def begin(
 ) -> Coordinator:
     """Write the sweep into an open store."""
     profile = resolved(profile, chosen_classes(planned, profile, costs.read(workdir)))
-    loads = workloads_of(planned.sweep, planned.resolution.sources)
+    loads = workloads_of(planned.resolution.sources)
     stored = Stored(
         sweep=planned.table, sources=planned.resolution.sources,
         workloads={"\t".join(key): load for key, load in loads.items()},

@@ -10,7 +10,6 @@ from sgonz.plan.estimate import Workload
 from sgonz.plan.expand import Sources
 from sgonz.plan.runs import Dataset, Model
 from sgonz.plan.sizing import macs_full, shape_of
-from sgonz.plan.spec import Sweep
 from sgonz.sweep.architectures import architecture_of
 
 LENGTH = 128  # tokens at which MACs per token are taken; attention makes them grow slowly with length
@@ -24,7 +23,7 @@ PLAIN_BYTES = 5.0
 GZIP = 3.5  # how much such text shrinks
 
 
-def workloads_of(sweep: Sweep, sources: Sources) -> dict[tuple[str, str], Workload]:
+def workloads_of(sources: Sources) -> dict[tuple[str, str], Workload]:
     """A workload for every (data set, model) whose model's shape is known."""
     macs = {name: _macs_per_token(model) for name, model in sources.models.items()}
     return {

@@ -82,7 +82,7 @@ def header(scene: Scene, sight: Sight, paper: Paper) -> list[Text]:
     wrong = [scene.wrong] if scene.wrong else []
     for problem in [*wrong, *scene.problems][:2]:
         lines.append(words(f"! {problem}", "yellow"))
-    lines.append(_tabs(sight, paper))
+    lines.append(_tabs(sight))
     return lines
 
 
@@ -143,7 +143,7 @@ def _requests(scene: Scene, paper: Paper) -> Text:
     return words(f"{what} {scene.requests} of {scene.ceiling:g} a minute", style)
 
 
-def _tabs(sight: Sight, paper: Paper) -> Text:
+def _tabs(sight: Sight) -> Text:
     line = Text(end="")
     for number, page in enumerate(PAGES, 1):
         here = page == sight.page and not sight.help

@@ -22,7 +22,7 @@ def opened(scene: Scene, paper: Paper, room: int) -> list[Text]:
     run = scene.opened
     if run is None:
         return [Text(end=""), words("looking ...", "dim")]
-    lines = [Text(end=""), *_facts(run, paper)]
+    lines = [Text(end=""), *_facts(run)]
     if run.curve:
         lines += [Text(end=""), *_curve(run, paper, max(4, min(HIGH, room - 14)) if room < 40 else 12)]
     if run.tried:
@@ -43,7 +43,7 @@ def _of_log(line: str) -> Text:
     return own(" " * (len(line) - len(line.lstrip(" "))) + printable(line))
 
 
-def _facts(run: Opened, paper: Paper) -> list[Text]:
+def _facts(run: Opened) -> list[Text]:
     row = run.row
     title = words(f"{row.kind} {row.dataset} {row.model}", "bold")
     title.append(f"  {row.run_id[:12]}  ", "dim not bold").append(row.state.lower(), STYLES[row.state])
