@@ -1,6 +1,6 @@
 """How many events a second one collector takes in, beside other ways to keep what many workers report.
 
-    pip install -c constraints.txt -e '.[postgres,search]'      # search: Optuna, left out where it is not installed
+    pip install -c constraints.txt -e '.[postgres,benchmarks]'      # benchmarks: Optuna, left out where it is not installed
     python benchmarks/collection.py [--postgres URL] [--seconds 10] [--reports 10000]
 
 64 workers' files with events as a training run writes them (of nine: seven of progress, two of a validation with four

@@ -5,7 +5,7 @@ student with another one, trained from the same start for the same steps, once o
 the teacher's stored logits. Corpora and models are those that sgonz makes itself, so scores mean nothing beyond the
 comparison. Noise is the spread over seeds.
 
-    python benchmarks/cross_vocabulary.py --size 600 --seeds 3 > benchmarks/results/cross_vocabulary-DATE.md
+    python benchmarks/cross_vocabulary.py --size 600 --seeds 3 > benchmarks/results/DATE-cross-vocabulary.md
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from sgonz.errors import SpecError
 from sgonz.plan.runs import Count, NotNegative, Positive
 from sgonz.plan.spec import Table, convert, unknown_key
 from sgonz.resources import shipped
-from sgonz.sweep.sweepfile import read_toml
+from sgonz.toml_files import read_toml
 
 FOLDER = "cluster_configs"
 A100 = 4e13  # MACs per second that fine-tuning in bf16 sustains on one: about a quarter of its peak

@@ -11,6 +11,7 @@ import tomli_w
 
 from sgonz.errors import SpecError
 from sgonz.resources import shipped
+from sgonz.toml_files import read_toml
 
 PATH_KEYS = ("path", "tokenizer", "data_dir")
 
@@ -47,22 +48,6 @@ def load(path: Path, changes: Sequence[str] = ()) -> dict[str, Any]:
 def dump(table: Mapping[str, Any]) -> str:
     """The merged table as TOML text."""
     return tomli_w.dumps(table)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a table; SpecError names the line where it is not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise SpecError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise SpecError(f"{path} is a folder", hint="Give a TOML file.") from None
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from None
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _merged(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
