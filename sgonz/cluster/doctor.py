@@ -183,8 +183,10 @@ def _account(site: Site, name: str, asked: Resource) -> list[Check]:
                 f"Yours: {', '.join(user.accounts)}.",
             )
         ]
-    if user.qos and asked.qos and asked.qos not in user.qos:
-        return [red(f"qos of {name}", f"{asked.qos} is not one of yours", f"Yours: {', '.join(user.qos)}.")]
+    named = asked.qos.split(",") if asked.qos else []  # several since Slurm 24.11
+    if user.qos and (wrong := [each for each in named if each not in user.qos]):
+        said = f"{', '.join(wrong)} is not one of yours"
+        return [red(f"qos of {name}", said, f"Yours: {', '.join(user.qos)}.")]
     return []
 
 

@@ -54,11 +54,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         own = next((each for each in self.associations if each.account == account), None)
         if own is not None and own.most is not None:
             yield Rule(account=account, most=own.most)
-        asked = resource.qos or (own.default_qos if own else "")
-        for name in {asked, *(self.partition_qos.get(each, "") for each in resource.partitions)} - {""}:
+        # Since 24.11 a job may name several QOS, and those of all of them hold until it starts.
+        asked = (resource.qos or (own.default_qos if own else "")).split(",")
+        for name in {*asked, *(self.partition_qos.get(each, "") for each in resource.partitions)} - {""}:
             found = next((each for each in self.qos if each.name == name), None)
             if found is not None and found.most is not None:
-                yield Rule(qos=name if name == asked else "", most=found.most)
+                yield Rule(qos=name if name in asked else "", most=found.most)
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, self.most - len(mine) - others)
 
     def _others(self, line: Line, mine: Collection[Key]) -> int:
-        if (self.account and line.account != self.account) or (self.qos and line.qos != self.qos):
+        if (self.account and line.account != self.account) or (
+            self.qos and self.qos not in line.qos.split(",")
+        ):
             return 0
         if line.indices is None:
             return int((line.array, 0) not in mine)

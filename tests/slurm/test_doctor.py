@@ -43,6 +43,7 @@ def culprits(found: dict[str, Check]) -> list[str]:
         ({"partition": "short", "max_minutes": 60}, "time of small", ("60 minutes", "max_minutes = 2")),
         ({"cpus": 999}, "cpus of small", ("999 are asked for", "or less")),
         ({"qos": "gold"}, "qos of small", ("gold is not one of yours", "normal")),
+        ({"qos": "few,gold"}, "qos of small", ("gold is not one of yours", "normal")),
     ],
 )
 def test_what_the_site_does_not_have_is_named_before_anything_is_sent(

@@ -141,6 +141,12 @@ def test_limits_of_account_qos_and_partition_all_hold() -> None:
     assert rules(qos="few") == {account, Rule(most=4, qos="few")}
     assert rules(partition=["cpu", "gpu"], qos="few") == {account, Rule(most=4, qos="few"), Rule(most=10)}
     assert rules(account="another") == set()
+    assert rules(qos="normal,few") == {account, Rule(most=4, qos="few")}  # several since Slurm 24.11
+
+
+def test_jobs_that_name_several_qos_count_in_each() -> None:
+    (line,) = read_squeue("22|0-2|PENDING|few,normal|dev||None\n")
+    assert [Rule(most=9, qos=name).room(set(), [line]) for name in ("few", "normal", "fewer")] == [6, 6, 9]
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
