@@ -14,7 +14,7 @@ from sgonz.plan.wording import number_of
 from sgonz.rundir import Workdir
 from sgonz.store.connect import is_url, shown
 from sgonz.store.store import Store, open_store
-from sgonz.sweep.opening import database
+from sgonz.sweep.opening import database, refuse_where_lost
 from sgonz.sweep.planned import workdir_of
 from sgonz.workdir import lock
 
@@ -112,8 +112,10 @@ def import_results(
 
     folder = workdir_of(workdir)
     folder.create()
+    location = database(None, folder)
+    refuse_where_lost(location, folder)
     with working(f"importing {Path(file).name}"):
-        done = import_csv(Path(file), folder, database(None, folder), name=name, columns=columns, given=given)
+        done = import_csv(Path(file), folder, location, name=name, columns=columns, given=given)
     columns_shown = BEST if output != "table" else [name for name in BEST if name not in WIDE]
     show(done.best, output, columns_shown, title=f"best of {done.name}")
     options.say(

@@ -258,7 +258,9 @@ def _unsettled(at: Coordinator) -> bool:
 
 def _interrupted(at: Coordinator) -> int:
     if at.profile.scheduler == "local":
-        options.say("stopping the jobs on this machine ...")
+        options.say(
+            "stopping the jobs on this machine, in seconds; Ctrl-C again leaves them to end by themselves ..."
+        )
         stopped = stop_local_jobs(at)
         options.say(f"{number_of(stopped, 'job')} stopped; the same command goes on from here.")
     else:

@@ -30,6 +30,7 @@ from sgonz.sweep.provenance import provenance
 from sgonz.sweep.sweepfile import dump
 from sgonz.sweep.workloads import workloads_of
 from sgonz.workdir import codebase, costs
+from sgonz.workdir.journal import Journal
 
 DEFAULT_CLUSTER = "local"
 
@@ -50,7 +51,9 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 def start(planned: Planned, profile: Profile, workdir: Workdir) -> Coordinator:
     """Write the sweep into the store (once) and open it."""
-    store = open_store(database(profile, workdir), workspace=workdir.root, create=True)
+    location = database(profile, workdir)
+    refuse_where_lost(location, workdir)
+    store = open_store(location, workspace=workdir.root, create=True)
     at = begin(store, planned, profile, workdir, codebase.keep(workdir))
     codebase.tidy(workdir, {str(sweep.provenance.get("code")) for sweep in store.sweeps()})
     return at
@@ -135,11 +138,22 @@ def open_existing(workdir: Workdir, cluster: str | None = None, *, read_only: bo
     profile = load_profile(cluster) if cluster else None
     location = database(profile, workdir)
     if isinstance(location, Path) and not location.exists():
+        refuse_where_lost(location, workdir)
         raise UserError(
             f"{workdir.root} holds no sweep yet",
             hint="Start one with: sgonz run SWEEP, or name the folder with --workdir.",
         )
     return open_store(location, workspace=workdir.root, read_only=read_only)
+
+
+def refuse_where_lost(location: str | Path, workdir: Workdir) -> None:
+    """A new database beside an old journal would know nothing of what ran, and the journal tell of two."""
+    if isinstance(location, Path) and not location.exists() and Journal(workdir.journal).tells_of_writes():
+        raise UserError(
+            f"{workdir.root} has had sweeps, but its database {location} is gone",
+            hint="sgonz db rebuild makes it again from the work folder. If results stand in another database, name it with "
+            "SGONZ_DATABASE or the profile's `database`.",
+        )
 
 
 def database(profile: Profile | None, workdir: Workdir) -> str | Path:

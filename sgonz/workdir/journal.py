@@ -42,6 +42,14 @@ class Journal:
             stream.write(line + b"\n")
             return stream.tell()
 
+    def tells_of_writes(self) -> bool:
+        """Whether something was ever written into a database from here."""
+        try:
+            with self.path.open("rb") as stream:
+                return any(mark_of(line).type == STORE for line in stream)
+        except FileNotFoundError:
+            return False
+
     def mark_undone(self, committed: int | None) -> None:
         """Say that the write told of after byte `committed` never happened, where there is one.
 
