@@ -76,7 +76,7 @@ def test_rebuilt_database_has_them_too(work: Path) -> None:
 def test_no_new_database_is_made_beside_the_history_of_one_that_is_gone(work: Path) -> None:
     (work / "sgonz.db").unlink()
     for command in (["status"], ["import", str(work / "first.csv")], ["run", "demo", "--yes"]):
-        with pytest.raises(SgonzError, match="its database .* is gone"):
+        with pytest.raises(SgonzError, match=r"its database .* is gone"):
             run(work, *command)
     assert not (work / "sgonz.db").exists()
 

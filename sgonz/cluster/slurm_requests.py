@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import getpass
 import os
 import subprocess
@@ -166,8 +167,13 @@ class Requests:
         return NoAnswer(silence.message)
 
     def save(self) -> None:
-        if self.folder is not None:
+        if self.folder is None:
+            return
+        try:
             write_atomic(self.folder / NAME, msgspec.json.encode(self.notes))
+        except OSError as refused:  # somebody else's folder: whoever only reads may ask too
+            if refused.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
 
     def _count(self, command: str) -> None:
         now = time.time()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -113,6 +115,7 @@ def _start(
     profile = load_profile(cluster or planned.sweep.cluster or DEFAULT_CLUSTER)
     if detach:
         detached.require_scheduler(profile)
+    _require_training(profile)
     folder = workdir_of(workdir, profile.workdir)
     planned = _with_sample(planned, name, changes, folder)
     require_sources(planned)
@@ -133,6 +136,12 @@ def _start(
         options.say(said)
     at.cluster.when_late(options.say)
     return at
+
+
+def _require_training(profile: Profile) -> None:
+    """On this machine jobs run this Python: what every one of them would fail for is said before they begin."""
+    if profile.scheduler == "local" and not profile.setup and find_spec("torch") is None:
+        raise ModuleNotFoundError(name="torch")
 
 
 def _with_sample(planned: Planned, name: str, changes: Sequence[str], folder: Workdir) -> Planned:
@@ -279,7 +288,9 @@ def _show(at: Coordinator, last: Turn, output: str, *, board: bool = True) -> No
         found = answers.leaderboard(answers.results(last.rows, metrics))
         show_leaderboard(found)
         if found and last.answer["finished"]:
-            options.say(f"everything on one page, with figures: sgonz report {last.answer['sweep']}")
+            options.say(
+                f"everything on one page, with figures: sgonz report {shlex.quote(last.answer['sweep'])}"
+            )
 
 
 def show_status(answer: Mapping[str, Any], workdir: Workdir, output: str) -> None:

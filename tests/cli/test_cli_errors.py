@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from sgonz.cli.main import sgonz as command
 
 SWEEP = """
 name = "mine"
@@ -111,6 +114,17 @@ def test_this_machine_cannot_be_left_alone_with_a_sweep(folder: Path):
     refused(
         sgonz(folder, "submit", "sweep.toml", "--detach"), "--detach is for Slurm", "sgonz advance --every"
     )
+    assert not (folder / "work").exists()
+
+
+def test_runs_here_need_what_trains_before_anything_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setitem(sys.modules, "torch", None)  # as where it is not installed
+    done = CliRunner().invoke(command, ["run", "sweep.toml", "--workdir", str(folder / "work")])
+    assert isinstance(done.exception, ModuleNotFoundError)
+    assert done.exception.name == "torch"
     assert not (folder / "work").exists()
 
 

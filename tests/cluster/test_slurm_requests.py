@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def test_a_long_wait_for_an_answer_is_told_once_while_it_lasts(
     requests.when_late = hear
     assert requests.ask("squeue") == "here\n"
     assert said == ["squeue has not answered yet; it is given 30 s"]
+
+
+def test_who_may_only_read_a_work_folder_is_answered_too(
+    commands: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    requests = Requests(60.0, commands)
+    requests.keep_in(Path("/somebody/elses"))
+    monkeypatch.setattr(slurm_requests, "write_atomic", refuse)
+    assert "AccountingStorageEnforce" in requests.ask("scontrol", "show", "config")
 
 
 def test_detect_says_also_in_a_pipe_that_slurm_is_slow(
