@@ -11,6 +11,7 @@ from sgonz import __version__
 from sgonz.cli import advance as cli_advance
 from sgonz.cli import completion, options
 from sgonz.cli import control as cli_control
+from sgonz.cli import database as cli_database
 from sgonz.cli import people as cli_people
 from sgonz.cli import sections as cli_sections
 from sgonz.cli import sharing as cli_sharing
@@ -47,7 +48,13 @@ def sgonz() -> None:
 
 sgonz.add_command(cli_advance.advance)
 sgonz.add_command(cli_simulate.simulate)
-for command in (*cli_people.COMMANDS, *cli_sharing.COMMANDS, *cli_site.COMMANDS, *cli_control.COMMANDS):
+for command in (
+    *cli_people.COMMANDS,
+    *cli_sharing.COMMANDS,
+    *cli_site.COMMANDS,
+    *cli_control.COMMANDS,
+    *cli_database.COMMANDS,
+):
     sgonz.add_command(command)
 
 
@@ -249,9 +256,9 @@ def sweeps(workdir: str | None, output: str) -> None:
 @options.table_output
 def query(query: str | None, parameters: tuple[str, ...], workdir: str | None, output: str) -> None:
     """Ask the results database: a named query, or SQL (read-only). Without QUERY, list the named ones."""
-    from sgonz.commands import looking
+    from sgonz.commands import asking
 
-    looking.query(query, parameters, workdir, output=output)
+    asking.query(query, parameters, workdir, output=output)
 
 
 @sgonz.command()
@@ -278,93 +285,9 @@ def logs(
     follow: bool,
 ) -> None:
     """Print the end of runs' logs; without a choice, of those that failed."""
-    from sgonz.commands import looking
+    from sgonz.commands import logs as of_runs
 
     if follow:
-        looking.follow_logs(run_ids, workdir, sweep, where, lines)
+        of_runs.follow_logs(run_ids, workdir, sweep, where, lines)
         return
-    looking.logs(run_ids, workdir, sweep, where, limit, lines, output=output)
-
-
-@sgonz.group(cls=cli_sections.Whole)
-def db() -> None:
-    """Care for the results database."""
-
-
-@db.command()
-@options.workdir
-def upgrade(workdir: str | None) -> None:
-    """Bring the database to the tables of this version."""
-    from sgonz.commands import database
-
-    database.upgrade(workdir)
-
-
-@db.command()
-@options.workdir
-@options.output
-def check(workdir: str | None, output: str) -> None:
-    """Look for damage: pages, rows that point nowhere, states that contradict each other."""
-    from sgonz.commands import database
-
-    sys.exit(database.check(workdir, output=output))
-
-
-@db.command()
-@click.argument("target", shell_complete=completion.files, required=False)
-@options.workdir
-def backup(target: str | None, workdir: str | None) -> None:
-    """Copy an SQLite database whole while others use it: to TARGET, or into backups/ of the work folder."""
-    from sgonz.commands import database
-
-    database.backup(target, workdir)
-
-
-@db.command()
-@click.argument("source", shell_complete=completion.files)
-@click.argument("target", shell_complete=completion.files)
-@options.output
-def copy(source: str, target: str, output: str) -> None:
-    """Bring everything from SOURCE to TARGET (files, work folders or postgresql:// URLs) and verify it."""
-    from sgonz.commands import database
-
-    database.copy(source, target, output=output)
-
-
-@db.command()
-@options.workdir
-def rebuild(workdir: str | None) -> None:
-    """Make the database again from coordinator.jsonl, event files and run folders."""
-    from sgonz.commands import database
-
-    database.rebuild(workdir)
-
-
-@sgonz.command("import")
-@click.argument("file", shell_complete=completion.files)
-@options.workdir
-@click.option("--name", metavar="NAME", help="Sweep that they become [the file's name].")
-@click.option(
-    "--column", "columns", metavar="FIELD=COLUMN", multiple=True, help="A column that is called otherwise."
-)
-@click.option("--teacher", metavar="NAME", help="Teacher of every row, where no column says it.")
-@click.option("--metric", metavar="NAME", help="Of the scores [the published data set's, else f1].")
-@click.option("--task", type=click.Choice(("classification", "tagging", "qa")),
-              help="Of the data sets [the published data set's, else classification].")  # fmt: skip
-@options.output
-def import_results(
-    file: str,
-    workdir: str | None,
-    name: str | None,
-    columns: tuple[str, ...],
-    output: str,
-    **given: str | None,
-) -> None:
-    """Take finished results from a CSV file, to be selected and reported like our own.
-
-    A line for every run. Columns: dataset, student (or model), learning_rate, batch_size, epochs, validation_loss; if there
-    are any, teacher, validation_score, test_score, exact_match, seconds, seed.
-    """
-    from sgonz.commands import database
-
-    database.import_results(file, workdir, name=name, columns=columns, given=given, output=output)
+    of_runs.logs(run_ids, workdir, sweep, where, limit, lines, output=output)

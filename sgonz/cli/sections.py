@@ -9,11 +9,14 @@ from sgonz.cli.examples import epilog
 # In the order in which a newcomer needs them; a command that stands nowhere is listed at the end.
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Start here", ("plan", "run", "watch", "status", "results", "report")),
-    ("On a cluster", ("submit", "advance", "cluster", "doctor", "prefetch", "efficiency", "debug")),
+    (
+        "On a cluster",
+        ("submit", "advance", "cluster", "doctor", "prefetch", "efficiency", "simulate", "debug"),
+    ),
     ("Find out", ("sweeps", "explain", "logs", "failures", "history", "query", "diff", "benchmark")),
     ("Step in", ("pause", "resume", "drain", "set", "cancel", "retry", "invalidate")),
     ("Keep and hand on", ("note", "tag", "export", "import", "clean", "db")),
-    ("This tool", ("simulate", "completion")),
+    ("This tool", ("completion",)),
 )
 
 

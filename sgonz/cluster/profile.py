@@ -14,8 +14,9 @@ from msgspec import Meta
 
 from sgonz.cluster import deepspeed
 from sgonz.errors import SpecError
+from sgonz.plan.converting import convert, unknown_key
 from sgonz.plan.runs import Count, NotNegative, Positive
-from sgonz.plan.spec import Table, convert, unknown_key
+from sgonz.plan.spec import Table
 from sgonz.resources import shipped
 from sgonz.toml_files import read_toml
 

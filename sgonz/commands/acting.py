@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from sgonz.cli import options
-from sgonz.commands.looking import chosen, looked
+from sgonz.commands.choosing import chosen, looked
 from sgonz.commands.planning import show
 from sgonz.control import failing, steering
 from sgonz.control.invalidating import following

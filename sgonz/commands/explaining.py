@@ -8,7 +8,7 @@ from typing import Any
 
 from sgonz.cli import options
 from sgonz.cluster.base import NoAnswer
-from sgonz.commands.looking import chosen, looked
+from sgonz.commands.choosing import chosen, looked
 from sgonz.commands.planning import show
 from sgonz.control.failing import failures
 from sgonz.coordinator.coordinator import Coordinator, closing

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from sgonz.cli import options
 from sgonz.cli.working import Working, working
-from sgonz.commands.looking import chosen
+from sgonz.commands.choosing import chosen
 from sgonz.commands.reporting import file_name, sweep_name
 from sgonz.errors import UserError
 from sgonz.plan.runs import Kind

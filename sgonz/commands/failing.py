@@ -7,7 +7,7 @@ import msgspec
 
 from sgonz.cli import options
 from sgonz.cli.working import working
-from sgonz.commands.looking import chosen
+from sgonz.commands.choosing import chosen
 from sgonz.commands.planning import show
 from sgonz.control import failing as found_failing
 from sgonz.coordinator.coordinator import closing

@@ -1,9 +1,7 @@
-"""status, results, sweeps, query, logs: commands that read and change nothing."""
+"""status, results, sweeps: commands that read and change nothing."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,51 +9,25 @@ from typing import Any
 import click
 
 from sgonz.cli import options
-from sgonz.cli.working import working
+from sgonz.commands.choosing import chosen, looked
 from sgonz.commands.labelling import labels_of
-from sgonz.commands.planning import find_run, show
+from sgonz.commands.planning import show
 from sgonz.coordinator import climbing, detached, disk, standing
 from sgonz.coordinator.coordinator import Coordinator, closing
-from sgonz.coordinator.turn import look
-from sgonz.errors import SpecError
 from sgonz.looking import answers
-from sgonz.plan.decide import Decision
 from sgonz.plan.runs import State
-from sgonz.plan.state import RunRow
-from sgonz.plan.where import parse
 from sgonz.store.rows import BenchmarkRow
 from sgonz.sweep.opening import open_existing, reopen
 from sgonz.sweep.planned import workdir_of
 from sgonz.workdir import costs
 
-FOLLOW_SECONDS = 1.0  # between looks at logs; a shared disk shows them no sooner
 MODEL = "model"  # kind of what a run left: the folder that `from_pretrained` reads
-PEOPLE = ("table", "markdown", "latex")  # formats that people read
 RESULT_COLUMNS = ("run_id", "kind", "dataset", "model", "teacher", "protocol", "seed", "learning_rate", "batch_size", "epochs",
                   "best_epoch", "validation_loss", "validation", "test", "selected", "selected_by_metric", "state", "flags",
                   "model_folder")  # fmt: skip
 
 PAPER_COLUMNS = ("dataset", "kind", "model", "teacher", "seed", "learning_rate", "batch_size", "epoch",
                  "validation_loss", "metric", "validation", "test")  # fmt: skip
-
-
-def chosen(
-    rows: Sequence[RunRow], where: str | None, run_ids: Sequence[str] = (), limit: int | None = None
-) -> list[RunRow]:
-    """The rows that a selector and ids (or their first digits) choose."""
-    wanted = parse(where) if where else None
-    found = [row for row in rows if wanted is None or wanted(row)]
-    for name in run_ids:
-        find_run([row.run_id for row in rows], name)
-    if run_ids:
-        found = [row for row in found if row.run_id.startswith(tuple(run_ids))]
-    return found[:limit]
-
-
-def looked(at: Coordinator) -> tuple[Sequence[RunRow], Decision]:
-    """Every run, and what would be decided now; a sweep of very many, or a slow cluster, takes a moment."""
-    with working("reading runs, asking Slurm" if at.profile.scheduler == "slurm" else "reading runs"):
-        return look(at)
 
 
 def status(
@@ -230,116 +202,6 @@ def sweeps(workdir: str | None, *, output: str) -> None:
             for sweep in store.sweeps()
         ]  # fmt: skip
     show(listed, output, ("name", "created", "cluster", "runs", "states", "tags", "note"))
-
-
-def query(text: str | None, parameters: Sequence[str], workdir: str | None, *, output: str) -> None:
-    from sgonz.store.query import named_queries
-
-    named = named_queries()
-    if text is None:
-        rows = [
-            {"query": name, "parameters": list(each.parameters), "answers": each.answers}
-            for name, each in named.items()
-        ]
-        show(rows, output, ("query", "parameters", "answers"))
-        return
-    pairs = dict(_pair(parameter, as_text=text in named) for parameter in parameters)
-    with open_existing(workdir_of(workdir), read_only=True) as store, working("asking"):
-        columns, values = store.query(text, pairs)
-    if output in PEOPLE:
-        values = [tuple(map(_unpacked, row)) for row in values]
-    show([dict(zip(columns, row, strict=True)) for row in values], output, columns)
-
-
-def _pair(parameter: str, *, as_text: bool) -> tuple[str, Any]:
-    """Numbers are numbers in SQL of one's own; named queries take text, since an id may look like a number."""
-    name, equals, value = parameter.partition("=")
-    if not equals:
-        raise SpecError(f"--param {parameter}: expected NAME=VALUE")
-    for kind in () if as_text else (int, float):
-        try:
-            return name, kind(value)
-        except ValueError:
-            continue
-    return name, value
-
-
-def _unpacked(value: Any) -> Any:
-    """What a column holds as JSON, for formats that people read."""
-    if isinstance(value, str) and value[:1] in ("{", "["):
-        with contextlib.suppress(json.JSONDecodeError):
-            return json.loads(value)
-    return value
-
-
-def logs(
-    run_ids: Sequence[str],
-    workdir: str | None,
-    sweep: str | None,
-    where: str | None,
-    limit: int | None,
-    lines: int,
-    *,
-    output: str,
-) -> None:
-    at = reopen(workdir_of(workdir), sweep)
-    with closing(at):
-        rows, _ = looked(at)
-    found = chosen(rows, where, run_ids, limit)
-    if not run_ids and not where:
-        found = [row for row in found if row.state is State.FAILED][: limit or 5]
-        if not found:
-            options.say("no run failed; name one, or choose with --where")
-    if output != "table":
-        told = [
-            {"run_id": row.run_id, "kind": row.kind, "dataset": row.dataset, "model": row.model, "state": row.state,
-             "file": str(at.workdir.run(row.run_id).log), "lines": _tail(at.workdir.run(row.run_id).log, lines).splitlines()}
-            for row in found
-        ]  # fmt: skip
-        options.print_rows(told, output, ("run_id", "kind", "dataset", "model", "state", "file", "lines"))
-        return
-    for row in found:
-        path = at.workdir.run(row.run_id).log
-        click.echo(f"== {row.run_id}  {row.kind}  {row.dataset}  {row.model}  {row.state}  {path}")
-        click.echo(_tail(path, lines) if path.exists() else f"(no log: {row.reason or 'it has not begun'})")
-
-
-def follow_logs(
-    run_ids: Sequence[str], workdir: str | None, sweep: str | None, where: str | None, lines: int
-) -> None:
-    """Print what runs write as they write it, until they are over; without a choice, of whatever runs."""
-    from sgonz.looking.following import Followed, follow
-
-    at = reopen(workdir_of(workdir), sweep)
-    asked = bool(run_ids or where)
-
-    def named(row: RunRow) -> Followed:
-        return Followed(
-            f"{row.run_id[:8]} {row.kind} {row.dataset}/{row.model} | ", at.workdir.run(row.run_id).log
-        )
-
-    def wanted() -> tuple[dict[str, Followed], bool]:
-        # The store knows what the last turn saw; a log or a result on disk is there before that.
-        rows = chosen(at.store.snapshot(at.sweep_id), where, run_ids)
-        going = [row for row in rows if (not row.state.is_final if asked else row.state.is_live)]
-        left = [row for row in going if not at.workdir.run(row.run_id).result.exists()]
-        shown = rows if asked else [row for row in left if at.workdir.run(row.run_id).log.exists()]
-        return {row.run_id: named(row) for row in shown}, not left
-
-    with closing(at):
-        if not asked and not wanted()[0]:
-            options.say("nothing runs now; name a run, or choose with --where, to wait for it")
-        for line in follow(wanted, lines, lambda: time.sleep(FOLLOW_SECONDS)):
-            click.echo(line)
-
-
-def _tail(path: Any, lines: int) -> str:
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - 400 * lines))
-            return "\n".join(stream.read().decode(errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
-        return "(no log yet)"
 
 
 def _metrics(at: Coordinator) -> dict[str, str]:

@@ -10,7 +10,7 @@ import msgspec
 
 from sgonz.cli import options
 from sgonz.cli.working import working
-from sgonz.commands.looking import chosen
+from sgonz.commands.choosing import chosen
 from sgonz.coordinator import retention, tidying
 from sgonz.coordinator.coordinator import Coordinator, closing
 from sgonz.looking import efficiency as measured

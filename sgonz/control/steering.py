@@ -13,10 +13,10 @@ from sgonz.coordinator.seeing import snapshot
 from sgonz.coordinator.sending import dismiss
 from sgonz.coordinator.turn import tell_workers
 from sgonz.errors import SpecError
+from sgonz.plan.converting import convert, unknown_key
 from sgonz.plan.decide import decide
 from sgonz.plan.orders import Order, Orders, What, with_order
 from sgonz.plan.runs import Count, Positive
-from sgonz.plan.spec import convert, unknown_key
 from sgonz.workdir import lock
 
 CAPS: dict[str, object] = {"max_jobs": Count, "max_gpus": Count, "gpu_hours": Positive}

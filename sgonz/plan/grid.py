@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from sgonz.errors import SpecError
-from sgonz.plan.spec import Stage, check_setting, unknown_key
+from sgonz.plan.converting import unknown_key
+from sgonz.plan.spec import Stage, check_setting
 
 RANGE_KEYS = ("from", "to", "num", "log")
 MOST_RUNS = (

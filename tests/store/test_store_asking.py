@@ -14,7 +14,7 @@ import pytest
 from store_examples import a_study, a_sweep
 
 from sgonz.cli.options import FILE_FORMATS
-from sgonz.commands import looking
+from sgonz.commands import asking
 from sgonz.errors import UserError
 from sgonz.store.query import named_queries
 from sgonz.store.store import Store, open_store
@@ -40,7 +40,7 @@ def asked(
     def ask(name: str) -> Callable[..., None]:
         def query(text: str | None, output: str, *parameters: str) -> None:
             patch.setenv("SGONZ_DATABASE", str(location(folders[name])))
-            looking.query(text, parameters, str(folders[name]), output=output)
+            asking.query(text, parameters, str(folders[name]), output=output)
 
         return query
 
@@ -133,7 +133,7 @@ def test_value_that_looks_like_a_number_stays_the_start_of_an_id(
 
     a_sweep(store, [a_run("0012"), a_run("12")])
     monkeypatch.setenv("SGONZ_DATABASE", str(store.location))
-    looking.query("provenance", ["run=0012"], str(tmp_path), output="json")
+    asking.query("provenance", ["run=0012"], str(tmp_path), output="json")
     assert [row["run_id"] for row in json.loads(capsys.readouterr().out)] == ["0012"]
 
 
