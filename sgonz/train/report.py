@@ -45,15 +45,20 @@ class Reporter:
         """The mean of this attempt; None where it made no step."""
         return self.stepping / self.stepped if self.stepped else None
 
-    def step(self, at: Position, rows: int, seconds: float) -> None:
-        """One step was made. The loss is asked for only when a line is due, as that waits for the device."""
+    def step(self, at: Position, rows: int, began: float) -> None:
+        """One step was made. The loss is asked for only when a line is due, as that waits for the device.
+
+        That is counted with the step: until then a GPU may be behind with what it was given.
+        """
         self.rows += rows
-        self.stepping, self.stepped = self.stepping + seconds, self.stepped + 1
-        now = time.monotonic()
-        if now - self.said < PROGRESS_EVERY:
-            return
+        if time.monotonic() - self.said >= PROGRESS_EVERY:
+            self._say(at)
+        self.stepping, self.stepped = self.stepping + time.monotonic() - began, self.stepped + 1
+
+    def _say(self, at: Position) -> None:
         self.sampler.look()
         loss = mean_loss(at)
+        now = time.monotonic()
         if loss is not None:
             self.emit(
                 Progress(time=time.time(), run_id=self.run_id, epoch=at.epoch + 1, step=self.steps_done(at),

@@ -9,7 +9,7 @@ import torch
 
 from sgonz.events import EpochEnded, RunReady
 from sgonz.plan.runs import Kind, Outcome
-from sgonz.train import finetune, loop, step
+from sgonz.train import checkpoint, finetune, loop, step
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "albert"])
@@ -196,3 +196,21 @@ def test_step_that_overflows_in_half_precision_leaves_weights_and_schedule(bench
     assert machine.scheduler.get_last_lr()[0] > 0
     step.take(machine, np.arange(4), 2, step.Fit(4))
     assert moved()
+
+
+@pytest.mark.parametrize(("precision", "outcome"), [("fp32", Outcome.FAILED), ("bf16", Outcome.COMPLETED)])
+def test_a_checkpoint_is_the_one_that_was_scored_as_far_as_its_arithmetic_tells(
+    bench, monkeypatch, precision, outcome
+):
+    """Scored again in smaller parts, in half precision, the same weights have another loss in the third digit."""
+    written = checkpoint.load_best
+
+    def noted(folder):
+        best = written(folder)
+        return msgspec.structs.replace(best, loss=best.loss * 1.005 + 0.002)
+
+    monkeypatch.setattr(checkpoint, "load_best", noted)
+    ended = bench.do(bench.run("run", Kind.FINETUNE, "text", "albert", precision=precision, settings={"epochs": 1}))
+    assert ended.outcome is outcome
+    if outcome is Outcome.FAILED:
+        assert "after reloading" in ended.error
