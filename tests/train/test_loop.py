@@ -210,7 +210,9 @@ def test_a_checkpoint_is_the_one_that_was_scored_as_far_as_its_arithmetic_tells(
         return msgspec.structs.replace(best, loss=best.loss * 1.005 + 0.002)
 
     monkeypatch.setattr(checkpoint, "load_best", noted)
-    ended = bench.do(bench.run("run", Kind.FINETUNE, "text", "albert", precision=precision, settings={"epochs": 1}))
+    ended = bench.do(
+        bench.run("run", Kind.FINETUNE, "text", "albert", precision=precision, settings={"epochs": 1})
+    )
     assert ended.outcome is outcome
     if outcome is Outcome.FAILED:
         assert "after reloading" in ended.error
