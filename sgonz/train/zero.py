@@ -161,10 +161,10 @@ def initialised(
     machine: Machine, optimizer: Optimizer, config: dict[str, Any], seat: Seat
 ) -> tuple[Any, Any]:
     import deepspeed
-    from deepspeed.ops import __compatible_ops__
 
-    # The shared-memory kernel for CPUs would be compiled on the spot, and is for answering only.
-    __compatible_ops__["deepspeed_shm_comm"] = False
+    # The shared-memory kernel for CPUs would be compiled on the spot, and is for answering only. DeepSpeed would find out
+    # which others can be, with compilers and the first GPU, once anybody asks; none is needed.
+    vars(deepspeed.ops).setdefault("__compatible_ops__", {})["deepspeed_shm_comm"] = False
     places = {"RANK": seat.rank, "WORLD_SIZE": seat.world, "LOCAL_RANK": seat.local_rank,
               "MASTER_ADDR": seat.host, "MASTER_PORT": seat.port}  # fmt: skip
     os.environ |= {name: str(value) for name, value in places.items()}

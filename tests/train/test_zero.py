@@ -207,6 +207,21 @@ def test_half_precision_is_the_models_own_and_deepspeed_finds_nothing_to_switch_
     assert not warned.exists()
 
 
+def test_deepspeed_does_not_try_what_it_could_compile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a node with GPUs it would run compilers for twenty kernels, and say of each that there is no CUDA_HOME."""
+    import deepspeed.ops
+
+    tried = tmp_path / "tried"
+    monkeypatch.delitem(vars(deepspeed.ops), "__compatible_ops__", raising=False)
+    monkeypatch.setattr(deepspeed.ops, "_probe_compatible_ops", lambda: tried.touch() or {})
+    run = bench.run("run", Kind.FINETUNE, "text", "albert", settings=LIGHT | {"epochs": 1})
+    ends, _ = together(run, "zero2", world=1)
+    assert ends[0].outcome is Outcome.COMPLETED, ends
+    assert not tried.exists()
+
+
 def test_a_process_that_fails_does_not_part_from_those_that_wait_for_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
