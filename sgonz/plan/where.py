@@ -151,6 +151,7 @@ class _Parser:
         return self.comparison()
 
     def comparison(self) -> Condition:
+        """`field = value`, `field [not] in (…)`, or an order of numbers. Raises SpecError: no such field, sign or value."""
         field = self.peek()
         if field not in FIELDS:
             near = difflib.get_close_matches(field or "", FIELDS, n=1)
@@ -197,6 +198,7 @@ class _Parser:
         return value
 
     def values(self, field: str) -> list[str]:
+        """What stands between parentheses, separated by commas; at least one."""
         if not self.accept("("):
             raise self.error("'('")
         values: list[str] = []

@@ -36,6 +36,7 @@ class Ledger:
         raise NotImplementedError
 
     def act(self, action: actions.Action) -> None:
+        """What the coordinator writes to the store for an action, to these rows."""
         match action:
             case actions.Fail(run_id=run_id, reason=reason):
                 self.change(run_id, state=State.FAILED, reason=reason)

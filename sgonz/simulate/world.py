@@ -93,6 +93,7 @@ class World(Ledger):
                 return decision
 
     def snapshot(self) -> Snapshot:
+        """What a turn would know now; a job holds its GPUs for as long as it is there."""
         running = {run_id for job in self.jobs.values() for run_id in job.at_work}
         return Snapshot(
             now=self.now, sweep=self.sweep, runs=list(self.rows.values()),
@@ -186,6 +187,7 @@ class World(Ledger):
         del self.jobs[number]
 
     def end_run(self, run_id: str, ended: float, took: float) -> None:
+        """A run fails or has a result; its scores are thrown by dice, so that somebody becomes the teacher."""
         row = self.rows[run_id]
         at_rest = {"tag": None, "element": None, "ended": ended}
         if self.dice.random() < self.faults.failed:

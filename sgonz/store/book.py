@@ -148,6 +148,7 @@ class Shelf:
 
 
 def open_shelf(at: Transaction, stretches: Sequence[Stretch]) -> Shelf:
+    """Everything that these stretches of event files are about, read in a few questions whatever their number."""
     shelf = Shelf(jobs={}, positions={}, meanings={}, standings={}, tries={})
     own = [runs.c[name] for name in _STANDING]
     for chunk in chunks(sorted(_runs_of(event for one in stretches for event in one.events))):
@@ -184,6 +185,7 @@ def open_shelf(at: Transaction, stretches: Sequence[Stretch]) -> Shelf:
 
 
 def write_shelf(at: Transaction, shelf: Shelf) -> None:
+    """What the books that were read have changed; how far files were read goes into the same transaction."""
     changed = {run_id: standing for book in shelf.read for run_id, standing in book.standings.items()}
     at.revise(runs, [dict(vars(standing)) for standing in changed.values()], ["run_id"])
     at.upsert(

@@ -26,6 +26,7 @@ def store_errors(location: str | Path) -> Iterator[None]:
 
 
 def translated(error: BaseException, location: str | Path) -> SgonzError:
+    """What a driver or SQLAlchemy raised, as an error that says what to do; passwords in the URL are left out."""
     where, said = shown(location), _first_line(error, location)
     state: Any = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorcode", 0) or 0
     if state == "53100" or (isinstance(state, int) and state & 0xFF == sqlite3.SQLITE_FULL):

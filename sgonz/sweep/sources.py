@@ -71,6 +71,10 @@ class _Resolver:
     missing: list[str] = field(default_factory=list)
 
     def dataset(self, name: str) -> Dataset:
+        """A data set as the sweep's own table, else the catalog, has it, with a print of its files.
+
+        Raises SpecError: nothing of that name, a format that its task is not read from, no file for a split that is needed.
+        """
         table = self.sweep.dataset_tables.get(name, DatasetTable())
         known = catalog.datasets()
         published = known.get(table.like or name)
@@ -118,6 +122,10 @@ class _Resolver:
         return self.prints.of_dataset(files)
 
     def model(self, name: str, above: tuple[str, ...] = ()) -> Model:
+        """A model as the sweep's own table, else the catalog, has it; `above` are those that are cut from it.
+
+        Raises SpecError: nothing of that name, two places to take it from, a cut of itself.
+        """
         if name in above:
             raise SpecError(f"{self.source}: models.{name} is cut from itself")
         table = self.sweep.models.get(name)

@@ -18,6 +18,7 @@ def show_speeds(rows: Sequence[Row], title: str, *, console: Console | None = No
 
 
 def speeds_table(rows: Sequence[Row], title: str, width: int) -> Table:
+    """Latencies in milliseconds by model and input shape; what does not fit `width` is left out."""
     return table_of(
         [
             Column(heading="model", cell=lambda row: cut(row["model"])),
