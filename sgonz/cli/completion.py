@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from sgonz.resources import shipped
 
 SHELLS = ("bash", "zsh", "fish")
 MOST = 200  # more than this nobody reads
+# As in sgonz.plan.runs, whose import Tab would wait for.
 STATES = ("PENDING", "SUBMITTED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "SKIPPED")
 KINDS = ("finetune", "logits", "distill", "evaluate", "benchmark")
-Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def script(command: click.Command, shell: str) -> str:

@@ -44,7 +44,6 @@ class Partition:
     is_default: bool = False
     state: str = "UP"
     max_minutes: int | None = None  # None: no limit
-    default_minutes: int | None = None
     tier: int = 1
     preempt_mode: str = ""
     qos: str = ""
@@ -151,7 +150,6 @@ def read_partitions(text: str, sinfo: str, members: Mapping[str, Iterable[str]])
                 is_default="Default" in yes,
                 state=words.get("State", "UP"),
                 max_minutes=read_minutes(words.get("MaxTime", "")),
-                default_minutes=read_minutes(words.get("DefaultTime", "")),
                 tier=_number(words.get("PriorityTier", words.get("Priority", "1"))) or 0,
                 preempt_mode=words.get("PreemptMode", ""),
                 qos="" if words.get("QoS", "") in NOTHING else words["QoS"],

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sgonz.cli.completion import KINDS, STATES
 from sgonz.cli.examples import EXAMPLES
 from sgonz.cli.main import sgonz
 from sgonz.cli.sections import SECTIONS
-from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings
+from sgonz.plan.runs import Dataset, Kind, Model, RunSpec, Settings, State
 from sgonz.store.store import open_store
 
 HEAVY = ["torch", "sqlalchemy", "transformers", "submitit", "rich", "jinja2", "numpy"]
@@ -137,3 +138,8 @@ def test_an_example_in_help_can_be_typed(name: str) -> None:
         line in CliRunner().invoke(sgonz, [name, "--help"], terminal_width=200).output
         for line, _ in EXAMPLES[name]
     )
+
+
+def test_states_and_kinds_are_those_of_runs() -> None:
+    assert tuple(map(str, State)) == STATES
+    assert tuple(str(kind) for kind in Kind if kind is not Kind.NOOP) == KINDS
