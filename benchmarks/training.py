@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 from transformers import AutoConfig, AutoModelForTokenClassification, Trainer, TrainingArguments
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from sgonz import catalog
 from sgonz.plan.protocol import concerning, resolve
@@ -201,9 +202,12 @@ def stored(folder: Path) -> tuple[Measured, dict[str, tuple[int, int]]]:
         work()
         return time.process_time() - began
 
+    asked = [np.arange(many) for many in words]
+
     def read_ours() -> None:
         for chosen in shuffled():
-            torch.from_numpy(entry.tagging_batch(rows[chosen], [np.arange(words[at]) for at in chosen]))
+            of_words = np.concatenate([asked[at] for at in chosen])
+            torch.from_numpy(entry.tagging(rows[chosen], words[chosen], of_words)).float()
 
     def read_torch() -> None:
         for chosen in shuffled():
@@ -225,17 +229,24 @@ def on_disk(folder: Path) -> tuple[int, int]:
     return len(files), sum(path.stat().st_size for path in files)
 
 
-def spread(lengths: np.ndarray, order: batches.Order) -> tuple[float, int]:
+def spread(lengths: np.ndarray, plan: list[np.ndarray], multiple: int) -> str:
     """Share of padding in an epoch's batches, and the tokens of the largest of them, padding included."""
-    plan = batches.epoch_batches(lengths, batch_size=BATCH, seed=1, epoch=0, order=order)
-    sizes = [len(rows) * int(lengths[rows].max()) for rows in plan]
-    return 1 - int(lengths.sum()) / sum(sizes), max(sizes)
+    sizes = [len(rows) * -(-int(lengths[rows].max()) // multiple) * multiple for rows in plan]
+    return f"{1 - int(lengths.sum()) / sum(sizes):.1%} padding, at most {max(sizes)} tokens"
 
 
 def show_spread(what: str, lengths: np.ndarray) -> None:
-    plain, ours = spread(lengths, "plain"), spread(lengths, "length_aware")
-    print(f"{what} | padding: random batches {plain[0]:.0%}, sgonz {ours[0]:.0%} | largest batch in tokens: "
-          f"{plain[1]} and {ours[1]}")  # fmt: skip
+    drawn, alike = (
+        batches.epoch_batches(lengths, batch_size=BATCH, seed=1, epoch=0, order=order)
+        for order in ("plain", "length_aware")
+    )
+    grouped = get_length_grouped_indices(lengths.tolist(), BATCH, generator=torch.Generator().manual_seed(1))
+    for name, plan, multiple in (
+        ("random batches", drawn, 1),
+        ("group_by_length", batches.cut(np.array(grouped), BATCH), 1),
+        ("sgonz", alike, batches.MULTIPLE),
+    ):
+        print(f"{what} | {name} | {spread(lengths, plan, multiple)}")
 
 
 def planned() -> None:

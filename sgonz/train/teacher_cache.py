@@ -300,32 +300,22 @@ class Entry:
         return np.asarray(self._files["rows"][at], dtype=np.int64)
 
     def classification(self, rows: np.ndarray) -> np.ndarray:
-        """Logits of a batch, float32 [B, C]."""
-        return self._files["logits"][rows].astype(np.float32)
+        """Logits of a batch as they are stored [B, C]."""
+        return self._files["logits"].take(rows, axis=0)
 
     def word_counts(self, rows: np.ndarray) -> np.ndarray:
         """How many words each row has, int64 [B]."""
-        offsets, rows = self._files["offsets"], np.asarray(rows, dtype=np.int64)
+        offsets = self._files["offsets"]
         return offsets[rows + 1] - offsets[rows]
 
-    def tagging(self, row: int, words: ArrayLike) -> np.ndarray:
-        """Logits of some words of one sentence, float32 [n, C]."""
-        return self.tagging_batch([row], [words])
-
-    def tagging_batch(self, rows: ArrayLike, words_per_row: Sequence[ArrayLike]) -> np.ndarray:
-        """Logits of the given words of each row, one after the other, float32 [total, C]; one gather."""
-        sentences = np.asarray(rows, dtype=np.int64)
-        parts = [np.asarray(words, dtype=np.int64) for words in words_per_row]
-        counts = [len(part) for part in parts]
-        words = np.concatenate([np.empty(0, dtype=np.int64), *parts])
-        if ((words < 0) | (words >= np.repeat(self.word_counts(sentences), counts))).any():
+    def tagging(self, rows: np.ndarray, counts: np.ndarray, words: np.ndarray) -> np.ndarray:
+        """Logits as they are stored [total, C]: of each row as many words as counted, their numbers one after the other."""
+        if ((words < 0) | (words >= np.repeat(self.word_counts(rows), counts))).any():
             raise RunError(
                 "a sentence has more words than the teacher's stored logits",
                 hint="Both sides must read the same words: compare tagging_length of teacher and student.",
             )
-        return self._files["logits"][np.repeat(self._files["offsets"][sentences], counts) + words].astype(
-            np.float32
-        )
+        return self._files["logits"].take(np.repeat(self._files["offsets"][rows], counts) + words, axis=0)
 
     def windows(self, row: int) -> tuple[list[Window], list[np.ndarray], list[np.ndarray]]:
         """The teacher's windows of one question, with start and end logits (float32) for their positions."""
