@@ -78,12 +78,7 @@ def test_runs_that_share_a_gpu_share_its_hours(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_what_was_measured_and_what_is_a_first_estimate(tmp_path: Path) -> None:
-    changes = [
-        "--set",
-        "finetune.models=['sample-bert', 'sample-albert']",
-        "--set",
-        "finetune.grid.batch_size=[16]",
-    ]
+    changes = ["--set", "finetune.models=['sample-bert', 'sample-albert']", "--set", "datasets=['pos']"]
     found = answer(tmp_path, "demo", *changes)
     assert found["estimated_by"].startswith("first estimate, from the model's size")
     assert found["memory"] == []
