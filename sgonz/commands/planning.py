@@ -20,6 +20,7 @@ from sgonz.plan.runs import Kind, RunSpec
 from sgonz.plan.spec import Sweep
 from sgonz.rundir import Workdir
 from sgonz.sweep import hub
+from sgonz.sweep.architectures import architecture_of
 from sgonz.sweep.foreseen import as_row, foreseen, later
 from sgonz.sweep.planned import Planned, plan_sweep, read_sweep, workdir_of
 from sgonz.sweep.sources import sample_folder
@@ -76,6 +77,7 @@ def plan_answer(planned: Planned, folder: Workdir, profile: Profile | None = Non
         ],
         "warnings": [
             *_missing(planned, folder),
+            *_cut(planned),
             *_unmeasured(planned),
             *_too_much(sweep, sum(hours.values())),
             *_too_large(planned, folder),
@@ -91,6 +93,20 @@ def _missing(planned: Planned, folder: Workdir) -> list[str]:
     if len(missing) < len(planned.resolution.missing):
         missing.append(f"the sample is not there yet; run makes its corpora and models in {sample}")
     return missing
+
+
+def _cut(planned: Planned) -> list[str]:
+    """Models that have no positions for as many tokens as their inputs may be long."""
+    runs = [run for run in [*planned.runs, *later(planned)] if run.kind in (Kind.FINETUNE, Kind.DISTILL)]
+    found = {(run.model.name, run.settings.max_length): run.model for run in runs}
+    there = {
+        model.name: (architecture_of(model) or {}).get("max_position_embeddings") for model in found.values()
+    }
+    return [
+        f"model {name}: max_length = {asked}, but it has positions for {positions} tokens; inputs are cut to those"
+        for name, asked in found
+        if (positions := there[name]) is not None and asked > positions
+    ]
 
 
 def _too_much(sweep: Sweep, hours: float) -> list[str]:
@@ -140,6 +156,12 @@ def diff(one: str, other: str, workdir: str | None, *, output: str) -> None:
 
         with open_existing(workdir_of(workdir), read_only=True) as store:
             ids = [row.run_id for row in store.snapshot()]
+            names = {sweep.name for sweep in store.sweeps()}
+            if {one, other} <= names:
+                raise SpecError(
+                    f"{one} and {other} are sweeps",
+                    hint="They are compared by their files: sgonz diff A.toml B.toml",
+                )
             first, second = (store.spec(find_run(ids, name)) for name in (one, other))
         rows = [{"field": name, one: a, other: b} for name, (a, b) in difference(first, second).items()]
         columns = ("field", one, other)

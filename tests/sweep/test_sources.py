@@ -91,6 +91,17 @@ def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
         resolved(tmp_path, 'datasets = ["xnly"]\n')
 
 
+def test_inputs_longer_than_a_models_positions_are_told(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep.toml"
+    sweep.write_text(
+        'name = "x"\ndatasets = ["xnli"]\n[finetune]\nmodels = ["beto-cased", "bertin"]\nmax_length = 513\n'
+    )
+    warnings = plan_answer(plan_sweep(str(sweep), (), Workdir(tmp_path)), Workdir(tmp_path))["warnings"]
+    assert [line for line in warnings if "positions" in line] == [
+        "model beto-cased: max_length = 513, but it has positions for 512 tokens; inputs are cut to those"
+    ]
+
+
 def test_a_model_that_only_its_hub_knows_is_not_measured_and_plan_says_so(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep.toml"
     sweep.write_text('name = "x"\ndatasets = ["xnli"]\n[benchmark]\n[models.mine]\nhub = "org/mine"\n'
