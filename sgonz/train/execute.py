@@ -73,12 +73,12 @@ def execute(
     if result := run.read_result():
         shutil.rmtree(run.checkpoint, ignore_errors=True)  # of an attempt that was killed right after it
         return msgspec.structs.replace(result, attempt=attempt, adopted=True)
-    device = settle(spec.threads, seat)
-    seat = seat if device.index is None else replace(seat, local_rank=device.index)
-    micro_batch, recompute = begin(history or History(), spec, device, seat)
-    running = Running(run=run, spec=spec, attempt=attempt, emit=emit, stop=stop, device=device,
-                      micro_batch=micro_batch, recompute=recompute)  # fmt: skip
+    running = Running(run=run, spec=spec, attempt=attempt, emit=emit, stop=stop, device=torch.device("cpu"))
     try:
+        device = settle(spec.threads, seat)
+        seat = seat if device.index is None else replace(seat, local_rank=device.index)
+        micro_batch, recompute = begin(history or History(), spec, device, seat)
+        running = replace(running, device=device, micro_batch=micro_batch, recompute=recompute)
         if spec.kind not in KINDS:
             raise RunError(f"runs of kind {spec.kind} cannot be done here")
         check_device(spec, seat, device)

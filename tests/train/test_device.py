@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from workers import TAG, Start, work
 from sgonz.plan.history import History
 from sgonz.plan.nodes import at_node
 from sgonz.plan.runs import Kind, Measure, Outcome
-from sgonz.train import ahead, device
+from sgonz.train import ahead, device, worker
 from sgonz.train import execute as execute_module
 from sgonz.train.device import blamed, take_device
 from sgonz.train.execute import begin, execute
@@ -168,3 +169,22 @@ def test_gpus_are_asked_for_ahead_only_where_that_does_not_begin_the_driver(
 def test_torch_says_that_it_cannot_count_parts_of_gpus_without_the_driver(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-b9fe5a0c-9d4c-5c30-9d5c-7f1e1c1a2b3c")
     assert torch.cuda._device_count_nvml() < 0
+
+
+def test_a_driver_that_does_not_begin_is_told_as_the_nodes_fault(bench, monkeypatch):
+    def refuse(seat):
+        raise RuntimeError("CUDA unknown error - this may be due to an incorrectly set up environment")
+
+    monkeypatch.setenv("SLURMD_NODENAME", "g1")
+    monkeypatch.setattr(execute_module, "take_device", refuse)
+    ended = execute(bench.run("run", Kind.FINETUNE, "text", "albert"), 1, bench.events.append)
+    assert ended.outcome is Outcome.FAILED
+    assert ended.signature.endswith(at_node("g1"))
+
+
+def test_a_worker_begins_where_the_driver_does_not_name_its_cards(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(
+        os.path, "isdir", lambda path: True
+    )  # a container shows the folder, and nothing in it
+    assert worker.device() == "gpu"
