@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from email import message_from_string
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ class TestHistory:
         assert "pause exams, where dataset = pos" in text
 
     def test_later_best_is_told_with_the_one_before(self, work: Path) -> None:
-        with sqlite3.connect(work / "sgonz.db") as store:
+        with closing(sqlite3.connect(work / "sgonz.db")) as store, store:
             store.execute("UPDATE runs SET changed = 1.0 WHERE model = 'beto'")
         [best] = answer("--since", "1h")["bests"]
         assert (best["model"], best["score"], best["score_before"]) == ("albeto", 81.0, 80.0)

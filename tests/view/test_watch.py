@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_signals_give_the_terminal_back(folder: Path, number: signal.Signals, co
 def test_database_that_goes_is_said_and_the_terminal_is_given_back(folder: Path) -> None:
     with on_terminal(["watch", "--every", "0.2"], folder=folder) as seen:
         seen.shows("120/120")
-        with sqlite3.connect(folder / "work" / "sgonz.db") as store:
+        with closing(sqlite3.connect(folder / "work" / "sgonz.db")) as store, store:
             store.execute("ALTER TABLE workspaces RENAME TO gone")
         seen.shows("! the database", "120/120")
         seen.type("q")
@@ -106,7 +107,7 @@ def test_a_screen_that_stays_the_same_costs_nothing(folder: Path) -> None:
 
 def test_a_terminal_that_lags_behind_is_sent_nothing_more_until_it_has_caught_up(folder: Path) -> None:
     def fail(runs: int) -> None:
-        with sqlite3.connect(folder / "work" / "sgonz.db") as store:
+        with closing(sqlite3.connect(folder / "work" / "sgonz.db")) as store, store:
             store.execute(f"UPDATE tallies SET runs = {runs} WHERE state = 'FAILED' AND sweep_id > 0")
             store.execute("UPDATE workspaces SET changes = changes + 1")
 
