@@ -112,7 +112,8 @@ def test_a_budget_is_exceeded_by_no_more_than_what_was_running(start: Start, dev
     pending = [row for row in sweep.rows if row.state is State.PENDING]
     assert pending
     assert not any(row.attempts or row.interruptions for row in pending)  # taken back is no fault of theirs
-    ids = [str(row["external_id"]) for row in answered(sweep, "SELECT external_id FROM jobs")]
+    rows = answered(sweep, "SELECT external_id FROM jobs")
+    ids = [str(row["external_id"]).partition("@")[0] for row in rows]
     said = subprocess.run(
         ["sacct", "-X", "-D", "-n", "-P", "-j", ",".join(ids), "-o", "ElapsedRaw,Start,NodeList,JobID,State"],
         env={**dev.environment, "SLURM_TIME_FORMAT": "%s"}, capture_output=True, text=True, check=True,
