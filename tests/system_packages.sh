@@ -6,6 +6,7 @@ missing=""
 for need in slurmctld:slurm-wlm slurmdbd:slurmdbd munged:munge mariadbd:mariadb-server; do
     [ -x "/usr/sbin/${need%%:*}" ] || missing="$missing ${need#*:}"
 done
+command -v g++ >/dev/null 2>&1 || missing="$missing g++"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v pdflatex >/dev/null 2>&1 || missing="$missing texlive-latex-base"
 [ -n "$(find /usr/share/texlive /usr/share/texmf -name booktabs.sty 2>/dev/null)" ] || missing="$missing texlive-latex-recommended"

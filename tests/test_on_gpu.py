@@ -35,7 +35,7 @@ size = 60
 cut_from = "sample-albert"
 layers = 2
 [finetune]
-models = ["sample-bert"]
+models = ["sample-albert"]
 max_length = 64
 overlap = 16
 grid.learning_rate = [1e-3]
@@ -103,8 +103,10 @@ def swept(folder: Path, sample: Path, environment: dict[str, str], *settings: st
     (folder / "gpu.toml").write_text(SWEEP)
     (work / "sample" / "1-60").symlink_to(sample)
     sgonz(work, environment, "run", "gpu.toml", *(part for each in settings for part in ("--set", each)))
-    used = "select distinct device from attempts where device is not null"
-    devices = {row["device"] for row in json.loads(sgonz(work, environment, "query", used, "--format", "json"))}
+    used = "select distinct device from attempts where precision is not null"
+    devices = {
+        row["device"] for row in json.loads(sgonz(work, environment, "query", used, "--format", "json"))
+    }
     assert devices == {NAME if environment else "cpu"}
     return json.loads(sgonz(work, environment, "results", "--format", "json"))
 
@@ -114,8 +116,12 @@ def losses(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def test_in_less_memory_than_a_batch_takes_a_gpu_learns_what_a_cpu_learns(tmp_path, sample, gpu):
-    here = swept(tmp_path / "cpu", sample, {}, "precision=fp32")
-    there = swept(tmp_path / "gpu", sample, gpu | {"PRETENDED_GPU_MIB": "14"}, "precision=fp32")
+    exact = (
+        "precision=fp32",
+        'datasets=["mldoc", "sqac"]',
+    )  # dropout before a tagger's last layer falls otherwise on parts
+    here = swept(tmp_path / "cpu", sample, {}, *exact)
+    there = swept(tmp_path / "gpu", sample, gpu | {"PRETENDED_GPU_MIB": "10"}, *exact)
     assert losses(there) == pytest.approx(losses(here), rel=1e-4)
     assert {row["kind"] for row in there if row["notes"]["micro_batch"] < 16} >= {"finetune"}
 
@@ -125,8 +131,8 @@ def test_by_itself_a_gpu_uses_bf16_and_times_what_it_trained(tmp_path, sample, g
     assert {row["notes"]["precision"] for row in rows} == {"bf16"}
     assert all(row["test"][row["metric"]] is not None for row in rows)
     timed = json.loads(sgonz(tmp_path / "work", gpu, "query", "benchmarks", "--format", "json"))
-    assert {row["model"] for row in timed} == {"sample-bert", "student"}
-    assert all(row["latency_ms"] > 0 for row in timed)
+    assert {row["model"] for row in timed} == {"sample-albert", "student"}
+    assert all(row["device"].startswith(f"cuda: {NAME}") and row["latency_ms"] > 0 for row in timed)
 
 
 def test_fp16_scales_its_losses(tmp_path, sample, gpu):

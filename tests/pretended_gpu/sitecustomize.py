@@ -31,7 +31,9 @@ class Watch(importlib.abc.MetaPathFinder):
         def exec_module(module):
             for library in ("libc10.so", "libtorch_cpu.so"):
                 ctypes.CDLL(os.path.join(os.path.dirname(spec.origin), "lib", library), ctypes.RTLD_GLOBAL)
-            device = ctypes.CDLL(os.environ["PRETENDED_GPU"])  # before torch itself, which looks once and for all
+            device = ctypes.CDLL(
+                os.environ["PRETENDED_GPU"]
+            )  # before torch itself, which looks once and for all
             execute(module)
             add_device(module, device)
 
@@ -60,6 +62,9 @@ def add_device(torch, device):
     cuda.get_device_name = lambda device=None: NAME
     cuda.get_device_properties = lambda device=None: properties
     cuda.get_device_capability = lambda device=None: (8, 0)
+    cuda.set_per_process_memory_fraction = lambda share, device_=None: device.pretended_limit(
+        int(total * share)
+    )
     cuda.memory_allocated = lambda device_=None: device.pretended_used()
     cuda.max_memory_allocated = lambda device_=None: device.pretended_peak()
     cuda.reset_peak_memory_stats = lambda device_=None: device.pretended_forget_peak()
