@@ -13,6 +13,7 @@ from sgonz.cli.working import working
 from sgonz.errors import SpecError
 from sgonz.plan.protocol import Protocol
 from sgonz.plan.runs import Model
+from sgonz.plan.wording import number_of
 from sgonz.sweep.architectures import architecture_of
 from sgonz.train.benchmark import Timing, rows
 
@@ -94,5 +95,5 @@ def _latency(row: Mapping[str, Any]) -> str:
 
 def _machine(found: Sequence[Mapping[str, Any]], reference: str | None) -> str:
     machine = found[0]["machine"]
-    where = f"{machine['device_name']}, {machine['threads']} threads, {machine['host']}"
+    where = f"{machine['device_name']}, {number_of(machine['threads'], 'thread')}, {machine['host']}"
     return f"{where}; speedup over {reference}" if reference else where

@@ -9,6 +9,7 @@ import msgspec
 
 from sgonz.plan.runs import Kind, State
 from sgonz.plan.state import RunRow
+from sgonz.plan.wording import number_of
 from sgonz.rundir import Workdir
 from sgonz.store.rows import BenchmarkRow
 from sgonz.store.store import Store
@@ -44,5 +45,5 @@ def _measured(workdir: Workdir, run_id: str) -> Iterator[BenchmarkRow]:
 def _device(machine: dict[str, Any]) -> str:
     """Latencies of different hosts are never compared, so the host stands with the device."""
     kind = machine["device"].partition(":")[0]
-    threads = f", {machine['threads']} threads" if kind == "cpu" else ""
+    threads = f", {number_of(machine['threads'], 'thread')}" if kind == "cpu" else ""
     return f"{kind}: {machine['device_name']}{threads}, {machine['host']}"

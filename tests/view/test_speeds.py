@@ -14,7 +14,7 @@ ROWS = [
 ]  # fmt: skip
 
 AT_80 = """\
-AMD EPYC, 1 threads, here; speedup over beto-cased
+AMD EPYC, 1 thread, here; speedup over beto-cased
  ──────────────────────────────────────────────────────────────────────────────
  model        batch  length   params       MACs             ms  median  speedup
  ──────────────────────────────────────────────────────────────────────────────
@@ -26,5 +26,5 @@ AMD EPYC, 1 threads, here; speedup over beto-cased
 
 def test_a_table_of_speeds_fits_eighty_columns_with_whole_names() -> None:
     screen = console(80)
-    show_speeds(ROWS, "AMD EPYC, 1 threads, here; speedup over beto-cased", console=screen)
+    show_speeds(ROWS, "AMD EPYC, 1 thread, here; speedup over beto-cased", console=screen)
     assert printed(screen) == AT_80
