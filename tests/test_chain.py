@@ -126,6 +126,43 @@ def test_a_sweep_goes_from_grid_to_test_scores(undisturbed: Path):
         assert (row["test"][metric] is not None) == row["selected"]
 
 
+def test_models_are_handed_on_with_cards_and_answer_without_sgonz(undisturbed: Path, tmp_path: Path):
+    from huggingface_hub import ModelCard
+    from transformers import pipeline
+
+    for _ in range(2):  # again, and the folders are replaced
+        said = sgonz(undisturbed, "export", "--models", str(tmp_path / "best"))
+        assert said.returncode == 0, said.stderr
+    best = [row for row in answer(undisturbed, "results") if row["selected"]]
+    folders = {tmp_path / "best" / row["dataset"] / f"{row['kind']}-{row['model']}": row for row in best}
+    assert {Path(line) for line in said.stderr.splitlines()} == set(folders)
+    assert {path.parent for path in tmp_path.glob("best/*/*/README.md")} == set(folders)
+    assert not [*tmp_path.glob("best/*/.*")]
+    for folder, row in folders.items():
+        card = ModelCard.load(folder / "README.md", ignore_metadata_errors=False)
+        (result,) = [found for found in card.data.eval_results if found.metric_type == row["metric"]]
+        assert result.metric_value == pytest.approx(row["test"][row["metric"]], abs=0.005)
+        assert (row["run_id"] in card.text, "distillation" in card.data.tags) == (
+            True,
+            row["kind"] == "distill",
+        )
+    (tagger,) = [folder for folder in folders if folder.match("pos/distill-*")]
+    tag = pipeline("token-classification", model=str(tagger))
+    pieces = tag("La casa es roja .")
+    assert {piece["entity"] for piece in pieces} <= set(tag.model.config.label2id)
+    assert pieces
+
+
+def test_models_are_not_handed_on_into_the_work_folder_nor_where_none_was_chosen(
+    undisturbed: Path, tmp_path: Path
+):
+    for folder, where, words in ((undisturbed / "best", "kind = distill", "inside the work folder"),
+                                 (tmp_path / "best", "state = FAILED", "no finished run was chosen")):  # fmt: skip
+        said = sgonz(undisturbed, "export", "--models", str(folder), "--where", where)
+        assert (said.returncode, folder.exists()) == (2, False)
+        assert words in said.stderr
+
+
 def test_what_was_done_is_not_done_again(undisturbed: Path):
     before = answer(undisturbed, "status")["attempts"]
     done = sgonz(undisturbed, "run", "chain.toml")

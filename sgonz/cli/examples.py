@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("sgonz report demo -o paper", "into a folder of one's own"),
     ),
     "export": (
+        ("sgonz export demo --models best", "the best run of every model, as transformers reads it"),
         ("sgonz export demo --tensorboard curves", "then: tensorboard --logdir curves"),
         ('sgonz export --curves curves.csv --where "dataset = pos"', "one data set, one file"),
     ),

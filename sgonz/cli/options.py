@@ -23,6 +23,7 @@ EXTRAS = {
     "jinja2": "report",
     "markupsafe": "report",
     "vl_convert": "report",
+    "huggingface_hub": "train",
     "tensorboardX": "export",
 }  # package -> extra
 FORMATS = ("table", "json", "csv", "markdown", "latex")

@@ -41,6 +41,12 @@ def report(sweep: str | None, workdir: str | None, folder: str | None, output: s
 @click.argument("sweep", required=False, shell_complete=completion.sweeps)
 @options.workdir
 @click.option(
+    "--models",
+    metavar="DIR",
+    shell_complete=completion.folders,
+    help="The best models' weights, tokenizers and model cards, a folder for each.",
+)
+@click.option(
     "--tensorboard",
     metavar="DIR",
     shell_complete=completion.folders,
@@ -55,16 +61,17 @@ def report(sweep: str | None, workdir: str | None, folder: str | None, output: s
 @options.where
 @options.limit
 def export(
-    sweep: str | None, workdir: str | None, tensorboard: str | None, curves: str | None, where: str | None, limit: int | None
+    sweep: str | None, workdir: str | None, models: str | None, tensorboard: str | None, curves: str | None, where: str | None,
+    limit: int | None,
 ) -> None:  # fmt: skip
-    """Write learning curves for other tools: TensorBoard, or a CSV file.
+    """Write models with model cards, and learning curves for other tools: TensorBoard, or a CSV file.
 
     SWEEP is the name of a sweep in the work folder, or its file; without it, the newest. Typed again, files are
     written anew.
     """
     from sgonz.commands import exporting
 
-    exporting.export(sweep, workdir, where, limit, tensorboard=tensorboard, curves=curves)
+    exporting.export(sweep, workdir, where, limit, models=models, tensorboard=tensorboard, curves=curves)
 
 
 @click.command("completion")

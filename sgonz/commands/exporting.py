@@ -1,4 +1,4 @@
-"""export: learning curves for other tools."""
+"""export: learning curves for other tools, and models for whoever uses them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any, TextIO
 
 from sgonz.cli import options
 from sgonz.cli.working import Working, working
+from sgonz.commands import handing_on
 from sgonz.commands.choosing import chosen
 from sgonz.commands.reporting import file_name, sweep_name
 from sgonz.errors import UserError
 from sgonz.plan.runs import Kind
 from sgonz.plan.state import RunRow
 from sgonz.plan.wording import number_of
+from sgonz.rundir import Workdir
+from sgonz.store.rows import SweepRow
 from sgonz.store.store import Store
 from sgonz.sweep.opening import named, open_existing
 from sgonz.sweep.planned import workdir_of
@@ -35,17 +38,22 @@ COLUMNS = (
 
 
 def export(
-    name: str | None, workdir: str | None, where: str | None, limit: int | None, *, tensorboard: str | None, curves: str | None
+    name: str | None, workdir: str | None, where: str | None, limit: int | None, *, models: str | None, tensorboard: str | None, curves: str | None
 ) -> None:  # fmt: skip
-    """Write the curves of a sweep's trained runs where they are wanted."""
-    if not tensorboard and not curves:
+    """Write a sweep's models, or the curves of its trained runs, where they are wanted."""
+    if not (models or tensorboard or curves):
         raise UserError(
             "nothing to export",
-            hint="Name a folder with --tensorboard DIR, a file with --curves FILE.csv, or both.",
+            hint="Name a folder with --models DIR or --tensorboard DIR, a file with --curves FILE.csv, or several of them.",
         )
     at = workdir_of(workdir)
     with open_existing(at, read_only=True) as store, working("reading runs") as shown:
-        rows = store.snapshot(named(store, sweep_name(name), at).id)
+        sweep = named(store, sweep_name(name), at)
+        rows = store.snapshot(sweep.id)
+        if models:
+            _models(at, sweep, handing_on.wanted(rows, where)[:limit], Path(models), shown)
+        if not tensorboard and not curves:
+            return
         trained = [
             row for row in chosen(rows, where) if row.kind in (Kind.FINETUNE, Kind.DISTILL) and row.attempts
         ][:limit]
@@ -57,6 +65,19 @@ def export(
     )
     if tensorboard:
         options.say(f"look at them with: tensorboard --logdir {tensorboard}")
+
+
+def _models(at: Workdir, sweep: SweepRow, rows: Sequence[RunRow], target: Path, shown: Working) -> None:
+    if not rows:
+        raise UserError("no model to export: no finished run was chosen",
+                        hint="See `sgonz results --all`; without --where it is the best run of every model.")  # fmt: skip
+    written, lacking = handing_on.write(at, sweep, rows, target, shown)
+    for folder in written:
+        options.say(str(folder))
+    if lacking:
+        names = ", ".join(row.run_id for row in lacking[:5])
+        options.say(f"of {number_of(len(lacking), 'run')} the weights were not kept: {names}{', …' if len(lacking) > 5 else ''}; "
+                    "`keep` in the sweep says what is")  # fmt: skip
 
 
 def _write(

@@ -1,0 +1,98 @@
+"""export --models: trained models with their tokenizers and cards, in folders that are read without sgonz."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from sgonz import __version__
+from sgonz.cli.working import Working
+from sgonz.commands.choosing import chosen
+from sgonz.commands.reporting import file_name
+from sgonz.errors import UserError
+from sgonz.plan.runs import Kind, RunSpec, State
+from sgonz.plan.state import RunRow
+from sgonz.rundir import Workdir, disk_errors
+from sgonz.store.rows import SweepRow
+from sgonz.view.model_card import model_card
+
+TRAINED = (Kind.FINETUNE, Kind.DISTILL)
+CARD = "README.md"
+
+
+def wanted(rows: Sequence[RunRow], where: str | None) -> list[RunRow]:
+    """Every finished trained run that a selector chooses; without one the best of every model."""
+    return [
+        row
+        for row in chosen(rows, where)
+        if row.kind in TRAINED and row.state is State.COMPLETED and (where or row.selected)
+    ]
+
+
+def write(
+    at: Workdir, sweep: SweepRow, rows: Sequence[RunRow], target: Path, shown: Working
+) -> tuple[list[Path], list[RunRow]]:
+    """The folders that were written, and the runs whose weights were not kept. A folder of before is replaced, once it is whole.
+
+    Raises UserError where the target lies inside the work folder, or the disk is full.
+    """
+    if target.resolve().is_relative_to(at.root.resolve()):
+        raise UserError(f"{target} is inside the work folder", hint="Name a folder beside it.")
+    written: list[Path] = []
+    lacking: list[RunRow] = []
+    for row, folder in zip(rows, folders(rows, target), strict=True):
+        source = at.run(row.run_id).output / "model"
+        if not source.is_dir():
+            lacking.append(row)
+            continue
+        shown.label = f"{row.model} on {row.dataset}"
+        spec = at.run(row.run_id).read_spec()
+        _place(
+            source,
+            folder,
+            model_card(spec, _scores(row), _made(sweep, row, spec), folder=f"path/to/{folder.name}"),
+        )
+        written.append(folder)
+    return written, lacking
+
+
+def folders(rows: Sequence[RunRow], target: Path) -> Iterator[Path]:
+    """`DIR/xnli/distill-albeto-tiny`; with the run's id where it is not the one that was selected."""
+    for row in rows:
+        mark = "" if row.selected else f"-{row.run_id}"
+        yield target / file_name(row.dataset) / file_name(f"{row.kind}-{row.model}{mark}")
+
+
+def _place(source: Path, folder: Path, card: str) -> None:
+    draft, aside = (folder.with_name(f".{folder.name}.{word}") for word in ("draft", "old"))
+    with disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            shutil.copytree(source, draft)
+            (draft / CARD).write_text(card, encoding="utf-8")
+            if folder.exists():
+                shutil.rmtree(aside, ignore_errors=True)
+                folder.rename(aside)
+            draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _scores(row: RunRow) -> Mapping[str, Mapping[str, float]]:
+    found = {"test": row.test, "validation": row.validation}
+    return {split: {name: value for name, value in scores.items() if name != "loss"}
+            for split, scores in found.items() if scores}  # fmt: skip
+
+
+def _made(sweep: SweepRow, row: RunRow, spec: RunSpec) -> Mapping[str, str]:
+    told = sweep.provenance
+    packages = told.get("packages")
+    pairs = {
+        "run": row.run_id, "sweep": sweep.name, "sgonz": told.get("sgonz", __version__), "commit": told.get("commit"),
+        "best epoch": row.best_epoch, "data set": spec.dataset.fingerprint, "model": spec.model.fingerprint or spec.model.revision,
+        **(packages if isinstance(packages, dict) else {}),
+    }  # fmt: skip
+    return {name: str(value) for name, value in pairs.items() if value}
