@@ -203,20 +203,20 @@ def write_atomic(path: Path, content: bytes, *, lasting: bool = True) -> None:
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what a disk refuses into an error that says what to do."""
+def disk_errors(path: Path, *, option: str = "--workdir or SGONZ_WORKDIR") -> Iterator[None]:
+    """Turn what a disk refuses into an error that says what to do; `option` is what names another folder."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise WorkdirError(
                 f"no space left for {path}",
-                hint="Free space or choose another folder with --workdir; nothing was lost.",
+                hint=f"Free space or choose another folder with {option}; nothing was lost.",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise WorkdirError(
                 f"{path} cannot be written: {error.strerror}",
-                hint="Choose a folder of your own with --workdir or SGONZ_WORKDIR.",
+                hint=f"Choose a folder of your own with {option}.",
             ) from error
         raise
 

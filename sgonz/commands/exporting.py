@@ -13,7 +13,7 @@ from sgonz.commands import handing_on
 from sgonz.commands.choosing import chosen
 from sgonz.commands.reporting import file_name, sweep_name
 from sgonz.errors import UserError
-from sgonz.plan.runs import Kind
+from sgonz.plan.runs import TRAINED
 from sgonz.plan.state import RunRow
 from sgonz.plan.wording import number_of
 from sgonz.rundir import Workdir
@@ -54,9 +54,7 @@ def export(
             _models(at, sweep, handing_on.wanted(rows, where)[:limit], Path(models), shown)
         if not tensorboard and not curves:
             return
-        trained = [
-            row for row in chosen(rows, where) if row.kind in (Kind.FINETUNE, Kind.DISTILL) and row.attempts
-        ][:limit]
+        trained = [row for row in chosen(rows, where) if row.kind in TRAINED and row.attempts][:limit]
         shown.label = "curves"
         written = _write(store, trained, tensorboard, curves, shown)
     options.say(

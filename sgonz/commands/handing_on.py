@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,13 +12,12 @@ from sgonz.cli.working import Working
 from sgonz.commands.choosing import chosen
 from sgonz.commands.reporting import file_name
 from sgonz.errors import UserError
-from sgonz.plan.runs import Kind, RunSpec, State
+from sgonz.plan.runs import TRAINED, RunSpec, State
 from sgonz.plan.state import RunRow
 from sgonz.rundir import Workdir, disk_errors
 from sgonz.store.rows import SweepRow
 from sgonz.view.model_card import model_card
 
-TRAINED = (Kind.FINETUNE, Kind.DISTILL)
 CARD = "README.md"
 
 
@@ -35,7 +35,7 @@ def write(
 ) -> tuple[list[Path], list[RunRow]]:
     """The folders that were written, and the runs whose weights were not kept. A folder of before is replaced, once it is whole.
 
-    Raises UserError where the target lies inside the work folder, or the disk is full.
+    Raises UserError where the target lies inside the work folder, WorkdirError where it cannot be written or the disk is full.
     """
     if target.resolve().is_relative_to(at.root.resolve()):
         raise UserError(f"{target} is inside the work folder", hint="Name a folder beside it.")
@@ -48,29 +48,29 @@ def write(
             continue
         shown.label = f"{row.model} on {row.dataset}"
         spec = at.run(row.run_id).read_spec()
-        _place(
-            source,
-            folder,
-            model_card(spec, _scores(row), _made(sweep, row, spec), folder=f"path/to/{folder.name}"),
-        )
+        card = model_card(spec, _scores(row), _made(sweep, row, spec), folder=f"path/to/{folder.name}")
+        place(source, folder, card)
         written.append(folder)
     return written, lacking
 
 
 def folders(rows: Sequence[RunRow], target: Path) -> Iterator[Path]:
-    """`DIR/xnli/distill-albeto-tiny`; with the run's id where it is not the one that was selected."""
-    for row in rows:
-        mark = "" if row.selected else f"-{row.run_id}"
-        yield target / file_name(row.dataset) / file_name(f"{row.kind}-{row.model}{mark}")
+    """`DIR/xnli/distill-albeto-tiny`; with the run's id where that names several (seeds, or what --where chose)."""
+    plain = [(file_name(row.dataset), file_name(f"{row.kind}-{row.model}")) for row in rows]
+    times = Counter(plain)
+    for row, (dataset, name) in zip(rows, plain, strict=True):
+        yield target / dataset / (name if times[dataset, name] == 1 else f"{name}-{row.run_id}")
 
 
-def _place(source: Path, folder: Path, card: str) -> None:
+def place(source: Path, folder: Path, card: str) -> None:
+    """Copy a model folder and put the card in. Whatever goes wrong, what stood at `folder` before stands there still."""
     draft, aside = (folder.with_name(f".{folder.name}.{word}") for word in ("draft", "old"))
-    with disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(folder, option="--models"):
         shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
         try:
-            shutil.copytree(source, draft)
+            for file in source.iterdir():  # copytree would go on after a full disk, and lose what it said
+                shutil.copy2(file, draft)
             (draft / CARD).write_text(card, encoding="utf-8")
             if folder.exists():
                 shutil.rmtree(aside, ignore_errors=True)

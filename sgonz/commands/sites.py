@@ -47,7 +47,7 @@ def detect(file: str | None) -> None:
     if target is None:
         click.echo(text, nl=False)
         return
-    with disk_errors(target):
+    with disk_errors(target, option="-o"):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
     options.say(

@@ -11,13 +11,11 @@ import msgspec
 
 from sgonz.plan.decide import Decision
 from sgonz.plan.health import suspect
-from sgonz.plan.runs import Kind, State
+from sgonz.plan.runs import TRAINED, Kind, State
 from sgonz.plan.selection import best, collapsed_runs
 from sgonz.plan.spec import Sweep
 from sgonz.plan.state import RunRow
 from sgonz.store.rows import FailedRow
-
-TRAINED = (Kind.FINETUNE, Kind.DISTILL)
 
 
 def status(

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from sgonz.plan.runs import Kind, State, Task
+from sgonz.plan.runs import TRAINED, Kind, State, Task
 from sgonz.plan.selection import best
 from sgonz.plan.state import RunRow
 
 Keep = Literal["best", "all", "scores"]
-TRAINED = (Kind.FINETUNE, Kind.DISTILL)
 EXAMPLE_BYTES = 24  # of stored logits: a key, and where its logits lie
 POINTER_BYTES = 8  # where an example's words, or a window's positions, begin
 PIECE_BYTES = 13  # id, offsets and part of a position

@@ -52,6 +52,7 @@ class State(StrEnum):
 # A decision asks for them once a run: through the enum that takes ten times as long.
 PENDING, SUBMITTED, COMPLETED = State.PENDING, State.SUBMITTED, State.COMPLETED
 FINETUNE, LOGITS, EVALUATE = Kind.FINETUNE, Kind.LOGITS, Kind.EVALUATE
+TRAINED = (Kind.FINETUNE, Kind.DISTILL)  # kinds that leave weights, in their order
 _LIVE = frozenset({State.SUBMITTED, State.RUNNING})
 _FINAL = frozenset(State) - _LIVE - {State.PENDING}
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from sgonz.errors import SpecError
 from sgonz.plan.health import CONSTANT, MAJORITY, collapsed
-from sgonz.plan.runs import COMPLETED, FINETUNE, Kind, Task
+from sgonz.plan.runs import COMPLETED, TRAINED, Task
 from sgonz.plan.state import RunRow
 
 COLLAPSE_FLAGS = frozenset({CONSTANT, MAJORITY})
-TRAINED = frozenset({FINETUNE, Kind.DISTILL})
 Group = tuple[Any, ...]
 LOSS = "validation_loss"
 SCORES: Mapping[Task, tuple[str, ...]] = {  # what a run of each task scores its validation split by

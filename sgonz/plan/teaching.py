@@ -7,14 +7,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 
 from sgonz.plan.actions import Evaluate, OpenGate
-from sgonz.plan.runs import EVALUATE, FINETUNE, LOGITS, Kind, State
+from sgonz.plan.runs import EVALUATE, FINETUNE, LOGITS, TRAINED, Kind, State
 from sgonz.plan.selection import best, usable
 from sgonz.plan.snapshot import Snapshot
 from sgonz.plan.spec import Quorum, Sweep
 from sgonz.plan.state import RunRow
 
 OVER = frozenset(state for state in State if state.is_final) - {State.CANCELLED}
-TRAINED = (FINETUNE, Kind.DISTILL)
 
 
 def finished_grids(sweep: Sweep, runs: Sequence[RunRow]) -> dict[str, list[RunRow]]:

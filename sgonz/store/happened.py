@@ -6,14 +6,13 @@ from typing import Any
 
 from sqlalchemy import case, func, literal, select
 
-from sgonz.plan.runs import Kind, Outcome, State
+from sgonz.plan.runs import TRAINED, Kind, Outcome, State
 from sgonz.store.rows import BestRow, CauseRow
 from sgonz.store.tables import attempts, runs
 from sgonz.store.transaction import Transaction
 from sgonz.store.watched import ENDED, WASTED, Scope, of_scope
 
 MOST = 50  # causes that are told
-TRAINED = (Kind.FINETUNE, Kind.DISTILL)
 
 
 def ended(at: Transaction, of: Scope, since: float) -> dict[tuple[Kind, str, State], int]:

@@ -15,7 +15,7 @@ from sgonz.plan.expand import distill_runs, logits_run
 from sgonz.plan.history import History
 from sgonz.plan.packing import pack
 from sgonz.plan.prediction import Measured, epoch_seconds, recall
-from sgonz.plan.runs import Kind, RunSpec
+from sgonz.plan.runs import TRAINED, Kind, RunSpec
 from sgonz.plan.state import RunRow
 from sgonz.plan.wording import number_of
 from sgonz.sweep.choosing import choices, first_memory_gb, resolved, shorter_limit
@@ -23,7 +23,6 @@ from sgonz.sweep.planned import Planned
 from sgonz.sweep.workloads import workloads_of
 
 FIRST = "first estimate, from the model's size"
-TRAINED = (Kind.FINETUNE, Kind.DISTILL)
 
 
 def foreseen(planned: Planned, profile: Profile | None, history: History) -> dict[str, Any]:

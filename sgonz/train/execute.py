@@ -21,7 +21,7 @@ from sgonz.errors import RunError, SgonzError
 from sgonz.events import Event, RunEnded
 from sgonz.plan.history import History, start
 from sgonz.plan.prediction import micro_batch_within
-from sgonz.plan.runs import Kind, Outcome, RunSpec
+from sgonz.plan.runs import TRAINED, Kind, Outcome, RunSpec
 from sgonz.rundir import RunDir, still_holds, write_atomic
 from sgonz.train.checkpoint import TakenOver
 from sgonz.train.crew import join, leave
@@ -45,7 +45,6 @@ KINDS: Mapping[Kind, Callable[[Running], RunEnded]] = {
     Kind.BENCHMARK: benchmark,
     Kind.NOOP: Running.ended,
 }
-TRAINING = (Kind.FINETUNE, Kind.DISTILL)  # by several processes together, where there are several
 PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -82,7 +81,7 @@ def execute(
         if spec.kind not in KINDS:
             raise RunError(f"runs of kind {spec.kind} cannot be done here")
         check_device(spec, seat, device)
-        if spec.kind in TRAINING:
+        if spec.kind in TRAINED:  # by several processes together, where there are several
             running = replace(running, seat=seat, crew=join(seat, device, listener))
         elif seat.rank > 0:  # what does not train is done by one process
             return running.ended()
